@@ -1,0 +1,37 @@
+"""What every stage shares on the command line: a real --help, exit codes, and errors in one line."""
+
+import inspect
+import os
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable
+from typing import Any
+
+from stages.core.errors import UserError
+
+# No dependency reports anything to anybody; set before the first of them is imported.
+for switch in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS"):
+    os.environ.setdefault(switch, "true" if switch == "MLFLOW_DISABLE_TELEMETRY" else "1")
+
+
+def command(main: Callable[..., None], usage: str) -> None:
+    """Run a stage from the shell. Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
+    parser = ArgumentParser(
+        prog=f"python -m stages.{sys.modules['__main__'].__spec__.name.rpartition('.')[2]}",  # type: ignore[union-attr]
+        description=usage,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    for name in inspect.signature(main).parameters:
+        parser.add_argument(name, help="an entry of models: in params.yaml")
+    arguments: dict[str, Any] = vars(parser.parse_args())
+    try:
+        main(**arguments)
+    except UserError as error:
+        sys.exit(_say(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _say(error: UserError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code

@@ -1,0 +1,245 @@
+"""The networks of the courses: layers in a row, added one after the other as one draws them.
+
+A network takes values in [0, 1] of shape N×C×H×W and answers N×classes logits.
+To add one: write its class, name it in NETWORKS, give it an entry under `models:` in params.yaml.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from stages.core.errors import UserError
+
+Shape = tuple[int, ...]
+
+
+class Network(nn.Sequential):
+    """Layers in a row, each named by its kind and number: conv1, relu1, pool1, …, fc1.
+
+    The size of what enters a layer is found by a dry pass through the layers before it,
+    so a network takes any image that is large enough.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def conv(self, maps: int, kernel: int, padding: int = 0) -> None:
+        self._add("conv", nn.Conv2d(self._output_shape()[0], maps, kernel, padding=padding))
+
+    def relu(self) -> None:
+        self._add("relu", nn.ReLU())
+
+    def sigmoid(self) -> None:
+        self._add("sigmoid", nn.Sigmoid())
+
+    def pool(self, size: int) -> None:
+        self._add("pool", nn.MaxPool2d(size))
+
+    def dropout(self, share: float) -> None:
+        self._add("dropout", nn.Dropout(share))
+
+    def flatten(self) -> None:
+        self._add("flatten", nn.Flatten())
+
+    def dense(self, units: int) -> None:
+        self._add("fc", nn.Linear(self._output_shape()[0], units))
+
+    def log_softmax(self) -> None:
+        self._add("log_softmax", nn.LogSoftmax(dim=1))
+
+    def _add(self, kind: str, layer: nn.Module) -> None:
+        number = 1 + sum(name.rstrip("0123456789") == kind for name, _ in self.named_children())
+        self.add_module(kind if kind in ("flatten", "log_softmax") else f"{kind}{number}", layer)
+
+    def _output_shape(self) -> Shape:
+        self.eval()  # dropout would draw random numbers and so change the initial weights
+        with torch.no_grad():
+            output = self(torch.zeros(1, *self.shape))
+        self.train()
+        return tuple(output.shape[1:])
+
+
+class SimpleCNN(Network):
+    """Padded 3×3 convolutions, each halved by pooling, then a small dense head."""
+
+    def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
+        super().__init__(shape)
+        for maps in filters:
+            self.conv(maps, kernel=3, padding=1)
+            self.relu()
+            self.pool(2)
+        self.flatten()
+        for units in widths:
+            self.dense(units)
+            self.relu()
+        self.dense(classes)
+
+
+class DropoutCNN(Network):
+    """Convolutions first, one pooling after them, and dropout before each dense layer."""
+
+    def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
+        super().__init__(shape)
+        for maps in filters:
+            self.conv(maps, kernel=3)
+            self.relu()
+        self.pool(2)
+        self.dropout(0.25)
+        self.flatten()
+        for units in widths:
+            self.dense(units)
+            self.relu()
+            self.dropout(0.5)
+        self.dense(classes)
+        self.log_softmax()  # the course's; cross-entropy applies it again, which changes nothing
+
+
+class ConvNet(Network):
+    """Unpadded 3×3 convolutions, each halved by pooling, then a dense head."""
+
+    def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
+        super().__init__(shape)
+        for maps in filters:
+            self.conv(maps, kernel=3)
+            self.relu()
+            self.pool(2)
+        self.flatten()
+        for units in widths:
+            self.dense(units)
+            self.relu()
+        self.dense(classes)
+
+
+class LeNet(Network):
+    """LeNet-5 with ReLU and max pooling; `padding` is that of its first convolution."""
+
+    def __init__(
+        self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int], padding: int = 0
+    ) -> None:
+        super().__init__(shape)
+        for number, maps in enumerate(filters):
+            self.conv(maps, kernel=5, padding=padding if number == 0 else 0)
+            self.relu()
+            self.pool(2)
+        self.flatten()
+        for units in widths:
+            self.dense(units)
+            self.relu()
+        self.dense(classes)
+
+
+class MLP(Network):
+    """Dense layers alone: the image is one long row of pixels."""
+
+    def __init__(self, shape: Shape, classes: int, widths: Sequence[int]) -> None:
+        super().__init__(shape)
+        self.flatten()
+        for units in widths:
+            self.dense(units)
+            self.relu()
+        self.dense(classes)
+
+
+class FirstNet(Network):
+    """The network of the drawing board: two numbers in, three sigmoid units, two numbers out."""
+
+    def __init__(self, shape: Shape = (2,), classes: int = 2, widths: Sequence[int] = (3,)) -> None:
+        super().__init__(shape)
+        for units in widths:
+            self.dense(units)
+            self.sigmoid()
+        self.dense(classes)
+
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "simple_cnn": SimpleCNN,
+    "dropout_cnn": DropoutCNN,
+    "mlp_64_128": MLP,
+    "conv_net": ConvNet,
+    "mlp_512_512": MLP,
+    "lenet_28": partial(LeNet, padding=2),
+    "lenet_32": LeNet,
+    "lenet_any": LeNet,
+    "first_net": FirstNet,
+}
+
+
+def build(name: str, shape: Shape, classes: int, **layers: Any) -> Network:
+    """The network of that name for images of that shape, with fresh weights from torch's global generator."""
+    try:
+        return NETWORKS[name](shape=shape, classes=classes, **layers)
+    except RuntimeError as error:  # torch: a kernel larger than what is left of the image
+        size = "×".join(map(str, shape))
+        raise UserError(
+            f"{name} with {layers} cannot take images of {size}: {str(error).splitlines()[0]} "
+            f"Give models.{name} fewer filters or enlarge split.image_size in params.yaml"
+        ) from None
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One line of the table of layers. Shapes leave out N; `multiplications` are multiply-accumulates."""
+
+    layer: str
+    kind: str
+    input: Shape
+    output: Shape
+    kernel: int | None
+    stride: int | None
+    padding: int | None
+    parameters: int
+    multiplications: int
+
+
+def describe(network: nn.Module, shape: Shape) -> list[LayerRow]:
+    """The layers of any network, in the order in which an image of that shape meets them."""
+    rows: list[LayerRow] = []
+    hooks = [
+        layer.register_forward_hook(partial(_note, rows, name))
+        for name, layer in network.named_modules()
+        if not list(layer.children())
+    ]
+    was_training = network.training
+    network.eval()
+    with torch.no_grad():
+        network(torch.zeros(1, *shape))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return rows
+
+
+def _note(
+    rows: list[LayerRow], name: str, layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
+) -> None:
+    outgoing = tuple(output.shape[1:])
+    weight = getattr(layer, "weight", None)
+    per_output = prod(weight.shape[1:]) if weight is not None and weight.dim() > 1 else 0
+    rows.append(
+        LayerRow(
+            layer=name,
+            kind=type(layer).__name__,
+            input=tuple(inputs[0].shape[1:]),
+            output=outgoing,
+            kernel=_side(layer, "kernel_size"),
+            stride=_side(layer, "stride"),
+            padding=_side(layer, "padding"),
+            parameters=sum(parameter.numel() for parameter in layer.parameters()),
+            multiplications=per_output * prod(outgoing),
+        )
+    )
+
+
+def _side(layer: nn.Module, attribute: str) -> int | None:
+    value = getattr(layer, attribute, None)
+    return value[0] if isinstance(value, tuple) else value
+
+
+def layer_table(network: nn.Module, shape: Shape) -> list[dict[str, Any]]:
+    return [asdict(row) for row in describe(network, shape)]

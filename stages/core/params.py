@@ -1,0 +1,118 @@
+"""params.yaml, read whole and checked whole, before a stage does any work."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stages.core.errors import UserError
+
+PARAMS = Path("params.yaml")
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Units = Annotated[list[Count], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Digits(Section):
+    test_share: Share
+    copies: Annotated[int, Field(ge=0, le=100)]
+
+
+class Subset(Section):
+    train: Count | None
+    validation: Count | None
+    test: Count | None
+
+
+class Split(Section):
+    validation_from: Literal["train", "test"]
+    validation_share: Share
+    image_size: Annotated[int, Field(ge=8, le=512)]
+    subset: Subset
+
+
+class Render(Section):
+    test_images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=12)]
+
+
+class Recipe(Section):
+    """The layers of one network, and how it is trained."""
+
+    filters: Units | None = None
+    widths: Units | None = None
+    optimizer: Literal["sgd", "adam", "adamw"]
+    lr: Annotated[float, Field(gt=0, le=10)]
+    batch_size: Count
+    epochs: Count
+    shuffle: bool
+    loss: Literal["cross_entropy", "mse"]
+    patience: Annotated[int, Field(ge=0)]
+
+    @property
+    def layers(self) -> dict[str, list[int]]:
+        return self.model_dump(include={"filters", "widths"}, exclude_none=True)
+
+
+class Params(Section):
+    dataset: Literal["digits", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits"]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    accelerator: Literal["auto", "cpu", "cuda", "mps"]
+    threads: Annotated[int, Field(ge=1, le=256)]
+    language: Literal["en", "es"]
+    digits: Digits
+    split: Split
+    render: Render
+    models: Annotated[dict[str, Recipe], Field(min_length=1)]
+
+    def recipe(self, network: str) -> Recipe:
+        if network not in self.models:
+            raise UserError(unknown("network", network, list(self.models), "an entry of models: in params.yaml"))
+        return self.models[network]
+
+
+def load() -> Params:
+    try:
+        values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError("params.yaml is not here: run from the root of the repository") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"params.yaml is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"params.yaml: {_explain(error.errors()[0])}") from None
+
+
+def unknown(kind: str, name: str, known: Sequence[str], where: str) -> str:
+    close = get_close_matches(name, known, 1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"unknown {kind} '{name}': {hint}allowed is {where}: {', '.join(known)}"
+
+
+def _explain(error: Any) -> str:
+    """pydantic's first complaint as one line: which value, what is allowed, where to change it."""
+    key = ".".join(str(part) for part in error["loc"])
+    match error["type"]:
+        case "extra_forbidden":
+            return unknown("setting", key, _settings(error["loc"][:-1]), "one of")
+        case "missing":
+            return f"{key} is missing: add it"
+        case _:
+            return f"{key} is {error['input']!r}: {error['msg'].replace('Input should', 'it should')}"
+
+
+def _settings(path: tuple[str | int, ...]) -> list[str]:
+    section: type[BaseModel] = Params
+    for part in path:
+        section = {"models": Params, "digits": Digits, "split": Split, "subset": Subset, "render": Render}.get(
+            str(part), Recipe
+        )
+    return [".".join([*map(str, path), name]) for name in section.model_fields]
