@@ -1,17 +1,12 @@
 """What every stage shares on the command line: a real --help, exit codes, and errors in one line."""
 
 import inspect
-import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from typing import Any
 
 from stages.core.errors import UserError
-
-# No dependency reports anything to anybody; set before the first of them is imported.
-for switch in ("DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS"):
-    os.environ.setdefault(switch, "true" if switch == "MLFLOW_DISABLE_TELEMETRY" else "1")
 
 
 def command(main: Callable[..., None], usage: str) -> None:

@@ -4,9 +4,10 @@ A network takes values in [0, 1] of shape N×C×H×W and answers N×classes logi
 To add one: write its class, name it in NETWORKS, give it an entry under `models:` in params.yaml.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from stages.core.errors import UserError
+from stages.core.params import Recipe, unknown
 
 Shape = tuple[int, ...]
 
@@ -29,28 +31,28 @@ class Network(nn.Sequential):
         super().__init__()
         self.shape = shape
 
-    def conv(self, maps: int, kernel: int, padding: int = 0) -> None:
+    def add_conv(self, maps: int, kernel: int, padding: int = 0) -> None:
         self._add("conv", nn.Conv2d(self._output_shape()[0], maps, kernel, padding=padding))
 
-    def relu(self) -> None:
+    def add_relu(self) -> None:
         self._add("relu", nn.ReLU())
 
-    def sigmoid(self) -> None:
+    def add_sigmoid(self) -> None:
         self._add("sigmoid", nn.Sigmoid())
 
-    def pool(self, size: int) -> None:
+    def add_pool(self, size: int) -> None:
         self._add("pool", nn.MaxPool2d(size))
 
-    def dropout(self, share: float) -> None:
+    def add_dropout(self, share: float) -> None:
         self._add("dropout", nn.Dropout(share))
 
-    def flatten(self) -> None:
+    def add_flatten(self) -> None:
         self._add("flatten", nn.Flatten())
 
-    def dense(self, units: int) -> None:
+    def add_dense(self, units: int) -> None:
         self._add("fc", nn.Linear(self._output_shape()[0], units))
 
-    def log_softmax(self) -> None:
+    def add_log_softmax(self) -> None:
         self._add("log_softmax", nn.LogSoftmax(dim=1))
 
     def _add(self, kind: str, layer: nn.Module) -> None:
@@ -71,14 +73,14 @@ class SimpleCNN(Network):
     def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__(shape)
         for maps in filters:
-            self.conv(maps, kernel=3, padding=1)
-            self.relu()
-            self.pool(2)
-        self.flatten()
+            self.add_conv(maps, kernel=3, padding=1)
+            self.add_relu()
+            self.add_pool(2)
+        self.add_flatten()
         for units in widths:
-            self.dense(units)
-            self.relu()
-        self.dense(classes)
+            self.add_dense(units)
+            self.add_relu()
+        self.add_dense(classes)
 
 
 class DropoutCNN(Network):
@@ -87,17 +89,17 @@ class DropoutCNN(Network):
     def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__(shape)
         for maps in filters:
-            self.conv(maps, kernel=3)
-            self.relu()
-        self.pool(2)
-        self.dropout(0.25)
-        self.flatten()
+            self.add_conv(maps, kernel=3)
+            self.add_relu()
+        self.add_pool(2)
+        self.add_dropout(0.25)
+        self.add_flatten()
         for units in widths:
-            self.dense(units)
-            self.relu()
-            self.dropout(0.5)
-        self.dense(classes)
-        self.log_softmax()  # the course's; cross-entropy applies it again, which changes nothing
+            self.add_dense(units)
+            self.add_relu()
+            self.add_dropout(0.5)
+        self.add_dense(classes)
+        self.add_log_softmax()  # the course's; cross-entropy applies it again, which changes nothing
 
 
 class ConvNet(Network):
@@ -106,14 +108,14 @@ class ConvNet(Network):
     def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__(shape)
         for maps in filters:
-            self.conv(maps, kernel=3)
-            self.relu()
-            self.pool(2)
-        self.flatten()
+            self.add_conv(maps, kernel=3)
+            self.add_relu()
+            self.add_pool(2)
+        self.add_flatten()
         for units in widths:
-            self.dense(units)
-            self.relu()
-        self.dense(classes)
+            self.add_dense(units)
+            self.add_relu()
+        self.add_dense(classes)
 
 
 class LeNet(Network):
@@ -124,14 +126,14 @@ class LeNet(Network):
     ) -> None:
         super().__init__(shape)
         for number, maps in enumerate(filters):
-            self.conv(maps, kernel=5, padding=padding if number == 0 else 0)
-            self.relu()
-            self.pool(2)
-        self.flatten()
+            self.add_conv(maps, kernel=5, padding=padding if number == 0 else 0)
+            self.add_relu()
+            self.add_pool(2)
+        self.add_flatten()
         for units in widths:
-            self.dense(units)
-            self.relu()
-        self.dense(classes)
+            self.add_dense(units)
+            self.add_relu()
+        self.add_dense(classes)
 
 
 class MLP(Network):
@@ -139,11 +141,11 @@ class MLP(Network):
 
     def __init__(self, shape: Shape, classes: int, widths: Sequence[int]) -> None:
         super().__init__(shape)
-        self.flatten()
+        self.add_flatten()
         for units in widths:
-            self.dense(units)
-            self.relu()
-        self.dense(classes)
+            self.add_dense(units)
+            self.add_relu()
+        self.add_dense(classes)
 
 
 class FirstNet(Network):
@@ -152,9 +154,9 @@ class FirstNet(Network):
     def __init__(self, shape: Shape = (2,), classes: int = 2, widths: Sequence[int] = (3,)) -> None:
         super().__init__(shape)
         for units in widths:
-            self.dense(units)
-            self.sigmoid()
-        self.dense(classes)
+            self.add_dense(units)
+            self.add_sigmoid()
+        self.add_dense(classes)
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -168,6 +170,29 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "lenet_any": LeNet,
     "first_net": FirstNet,
 }
+
+
+# What a network insists on, where the others take the split's own image size.
+IMAGE_SIZE = {"lenet_32": 32}
+
+
+def input_shape(name: str, given: Sequence[int]) -> Shape:
+    """The C×H×W that this network takes when the split's images are of the given one."""
+    size = IMAGE_SIZE.get(name)
+    return (given[0], size, size) if size else tuple(given)
+
+
+def check(models: Mapping[str, Recipe]) -> None:
+    """Every entry of params.yaml names a network and gives the layers that it has."""
+    for name, recipe in models.items():
+        if name not in NETWORKS:
+            raise UserError(f"params.yaml: {unknown('network', f'models.{name}', list(NETWORKS), 'one of')}")
+        wanted = {"filters", "widths"} & set(signature(NETWORKS[name]).parameters)
+        for setting in wanted ^ set(recipe.layers):
+            fault = (
+                "is missing: add it" if setting in wanted else "is nothing that this network has: remove it"
+            )
+            raise UserError(f"params.yaml: models.{name}.{setting} {fault}")
 
 
 def build(name: str, shape: Shape, classes: int, **layers: Any) -> Network:

@@ -74,7 +74,9 @@ class Params(Section):
 
     def recipe(self, network: str) -> Recipe:
         if network not in self.models:
-            raise UserError(unknown("network", network, list(self.models), "an entry of models: in params.yaml"))
+            raise UserError(
+                unknown("network", network, list(self.models), "an entry of models: in params.yaml")
+            )
         return self.models[network]
 
 
@@ -112,7 +114,11 @@ def _explain(error: Any) -> str:
 def _settings(path: tuple[str | int, ...]) -> list[str]:
     section: type[BaseModel] = Params
     for part in path:
-        section = {"models": Params, "digits": Digits, "split": Split, "subset": Subset, "render": Render}.get(
-            str(part), Recipe
-        )
+        section = {
+            "models": Params,
+            "digits": Digits,
+            "split": Split,
+            "subset": Subset,
+            "render": Render,
+        }.get(str(part), Recipe)
     return [".".join([*map(str, path), name]) for name in section.model_fields]

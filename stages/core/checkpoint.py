@@ -1,0 +1,115 @@
+"""What a killed training goes on from: one file per epoch, private to the fingerprint of all that shaped it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from stages.core import files
+from stages.core.training import History, Trainer
+
+CHECKPOINTS = Path(".checkpoints")
+KEPT = 2  # the newest, and the one before it should the newest be damaged
+
+
+class Checkpoints:
+    """Outside DVC's outputs, which DVC deletes before it runs a stage."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.folder = CHECKPOINTS / fingerprint
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the lock of this training, which the system frees at our death; wait for whoever holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(
+                "the same training is already running in another process: waiting for it to end", flush=True
+            )
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def save(self, trainer: Trainer) -> None:
+        """Name the file by its epoch and its bytes, so that a damaged one is known."""
+        tensors, values = state(trainer)
+        data = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, values)
+        epoch = len(trainer.history.epochs)
+        files.write(self.folder / f"{epoch:05d}-{files.sha256(data)[:16]}.safetensors", data)
+        for old in self._newest_first()[KEPT:]:
+            old.unlink(missing_ok=True)
+
+    def restore(self, trainer: Trainer) -> int:
+        """Go on from the newest whole checkpoint; the number of epochs it holds, 0 if there is none."""
+        for path in self._newest_first():
+            if path.stem.rpartition("-")[2] != files.sha256(path.read_bytes())[:16]:
+                print(f"{path.name} is damaged: left aside")
+                continue
+            try:
+                with safe_open(path, framework="pt", device=trainer.accelerator) as file:
+                    tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
+                    restore(trainer, tensors, file.metadata())
+            except (OSError, SafetensorError):
+                continue
+            return len(trainer.history.epochs)
+        return 0
+
+    def delete(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*.safetensors"), reverse=True)
+
+
+def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All that shapes the rest of a run: tensors by name, and plain values."""
+    optimizer = trainer.optimizer.state_dict()
+    tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in trainer.best_weights.items()}
+    tensors |= {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, values in optimizer["state"].items()
+        for name, value in values.items()
+        if value is not None
+    }
+    tensors |= {f"random.{name}": value for name, value in _random_states(trainer.accelerator).items()}
+    return tensors, {"history": trainer.history.dump()}
+
+
+def restore(trainer: Trainer, tensors: dict[str, Tensor], values: dict[str, str]) -> None:
+    trainer.history = History.parse(values["history"])
+    trainer.network.load_state_dict(_under("network.", tensors))
+    trainer.best_weights = _under("best.", tensors)
+    held: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under("optimizer.", tensors).items():
+        index, name = key.split(".", 1)
+        held.setdefault(int(index), {})[name] = value
+    trainer.optimizer.load_state_dict(trainer.optimizer.state_dict() | {"state": held})
+    for name, value in _under("random.", tensors).items():
+        {"cpu": torch.set_rng_state, "cuda": torch.cuda.set_rng_state, "mps": torch.mps.set_rng_state}[name](
+            value.cpu()
+        )
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _random_states(accelerator: str) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if accelerator == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state()
+    if accelerator == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states

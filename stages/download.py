@@ -1,0 +1,29 @@
+"""Get the data set that params.yaml names, and publish it as data/raw.
+
+    python -m stages.download
+
+`digits` ships with scikit-learn and needs no network. The others come from their authors' mirrors.
+CIFRA_MIRROR=http://host or CIFRA_MIRROR=/a/folder replaces the mirrors: MNIST/train-images-idx3-ubyte.gz
+and so on are looked for there, in folders named as torchvision names its data sets.
+"""
+
+from stages.core import datasets, networks, params, sources
+from stages.core.command import command
+
+
+def main() -> None:
+    chosen = params.load()
+    networks.check(chosen.models)  # before any work: a typo shall not show after an hour
+    source = sources.read(chosen.dataset)
+    facts = {"dataset": chosen.dataset, "classes": list(source.classes), "files": source.files}
+    datasets.publish(datasets.RAW, source.arrays, facts)
+    counts = ", ".join(
+        f"{len(array):,} {name.replace('_', ' ')}"
+        for name, array in source.arrays.items()
+        if "images" in name
+    )
+    print(f"{chosen.dataset}: {counts}, {len(source.classes)} classes")
+
+
+if __name__ == "__main__":
+    command(main, __doc__)

@@ -1,0 +1,90 @@
+"""Evaluate one network's ONNX file, class by class, with the code that serves it. This is where the test set is used.
+
+python -m stages.evaluate lenet_28
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.model import Answer, Model
+from stages.core import datasets, files, scores
+from stages.core.command import command
+from stages.core.datasets import Labelled
+
+MODELS = Path("models")
+RESULTS = Path("results")
+METRICS = Path("metrics")
+BATCH = 256
+
+
+def main(network: str) -> None:
+    model = Model.load(MODELS / f"{network}.onnx")
+    size = model.input_shape[-1]
+    test, validation = datasets.load("test", size), datasets.load("validation", size)
+    answer = predict(model, test.images)
+    table = scores.confusion(test.labels, answer.logits.argmax(1), len(model.classes))
+    with files.fresh_folder(RESULTS / network) as fresh:
+        files.write_csv(fresh / "predictions.csv", predictions(test, answer, model.classes))
+        files.write_csv(fresh / "confusion.csv", confusion_rows(table, model.classes))
+        files.write_csv(fresh / "classes.csv", class_rows(table, model.classes))
+    metrics = measure(table, answer, test, model.classes) | validate(model, validation)
+    files.write_json(METRICS / f"{network}.json", metrics)
+    print(f"{network}: {metrics['test']['accuracy']:.2%} of {len(test):,} test images")
+
+
+def predict(model: Model, images: NDArray[np.uint8]) -> Answer:
+    answers = [model.predict(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    return Answer(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
+
+
+def measure(
+    table: NDArray[np.int64], answer: Answer, test: Labelled, classes: list[str]
+) -> dict[str, dict[str, Any]]:
+    overall = scores.share(int(table.trace()), len(test))
+    return {
+        "test": {**overall, "loss": scores.cross_entropy(answer.logits, test.labels)},
+        "classes": {row["class"]: row["accuracy"] for row in class_rows(table, classes)},
+    }
+
+
+def validate(model: Model, validation: Labelled) -> dict[str, dict[str, float]]:
+    """What chooses the champion, taken from the same file as everything else."""
+    answer = predict(model, validation.images)
+    right = int((answer.logits.argmax(1) == validation.labels).sum())
+    loss = scores.cross_entropy(answer.logits, validation.labels)
+    return {"validation": {"accuracy": scores.share(right, len(validation))["accuracy"], "loss": loss}}
+
+
+def class_rows(table: NDArray[np.int64], classes: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"class": name, "images": int(row.sum()), **scores.share(int(row[index]), int(row.sum()))}
+        for index, (name, row) in enumerate(zip(classes, table, strict=True))
+    ]
+
+
+def confusion_rows(table: NDArray[np.int64], classes: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"actual": actual, "predicted": predicted, "images": int(table[row, column])}
+        for row, actual in enumerate(classes)
+        for column, predicted in enumerate(classes)
+    ]
+
+
+def predictions(test: Labelled, answer: Answer, classes: list[str]) -> Iterator[dict[str, Any]]:
+    for index, (label, row) in enumerate(zip(test.labels, answer.probabilities, strict=True)):
+        best = int(row.argmax())
+        yield {
+            "image": index,
+            "actual": classes[label],
+            "predicted": classes[best],
+            "confidence": float(row[best]),
+            "probability_of_actual": float(row[label]),
+        }
+
+
+if __name__ == "__main__":
+    command(main, __doc__)

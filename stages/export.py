@@ -1,0 +1,118 @@
+"""Export one trained network to ONNX, and refuse to publish a file that does not answer as torch does.
+
+    python -m stages.export lenet_28
+
+The file takes uint8 images N×C×H×W and gives logits and probabilities; normalisation is inside.
+"""
+
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import nn
+
+import serve
+from serve.model import Model
+from stages.core import datasets, files, networks, onnx_file
+from stages.core.command import command
+from stages.core.errors import UserError
+from stages.core.networks import Shape
+from stages.core.training import as_input
+
+WEIGHTS = Path("weights")
+MODELS = Path("models")
+LARGEST_DIFFERENCE = 1e-4
+BATCHES = (1, 2, 17, 256)
+
+
+def main(network: str) -> None:
+    facts = datasets.facts()
+    training = files.read_json(WEIGHTS / network / "training.json")
+    shape = networks.input_shape(network, facts["shape"])
+    trained = restore(training, shape, len(facts["classes"]))
+    proto = onnx_file.to_onnx(trained, shape)
+    onnx_file.describe(proto, metadata(training, facts))
+    data = proto.SerializeToString(deterministic=True)
+    parity = compare(trained, loaded(network, data), datasets.load("test", shape[-1]).images)
+    card = {
+        "network": network,
+        "fingerprint": training["fingerprint"],
+        "epochs": training["epochs"],
+        "best_epoch": training["best_epoch"],
+        **size(trained, shape, data),
+        "parity": parity,
+        "layers": networks.layer_table(trained, shape),
+    }
+    files.write(MODELS / f"{network}.onnx", data)
+    files.write_json(MODELS / f"{network}.json", card)
+    print(f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}")
+
+
+def restore(training: dict[str, Any], shape: Shape, classes: int) -> nn.Module:
+    layers = {name: training["recipe"][name] for name in ("filters", "widths") if name in training["recipe"]}
+    network = networks.build(training["network"], shape, classes, **layers)
+    network.load_state_dict(load_file(WEIGHTS / training["network"] / "weights.safetensors"))
+    return network.eval()
+
+
+def metadata(training: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    shaping = ("seed", "threads", "accelerator")
+    return {
+        "network": training["network"],
+        "classes": facts["classes"],
+        "dataset": facts["dataset"],
+        "dataset_sha256": facts["sha256"],
+        "parameters": training["recipe"] | {name: training[name] for name in shaping},
+        "fingerprint": training["fingerprint"],
+        "versions": {"torch": training["torch"], "onnx": version("onnx"), "cifra": serve.__version__},
+    }
+
+
+def loaded(name: str, data: bytes) -> Model:
+    """The file as the server would load it, with all its checks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.onnx"
+        path.write_bytes(data)
+        return Model.load(path)
+
+
+def size(network: nn.Module, shape: Shape, data: bytes) -> dict[str, int]:
+    rows = networks.describe(network, shape)
+    return {
+        "parameters": sum(row.parameters for row in rows),
+        "multiplications": sum(row.multiplications for row in rows),
+        "bytes": len(data),
+    }
+
+
+def compare(network: nn.Module, model: Model, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """The parity gate: the whole test set, in batches of several sizes, against torch."""
+    wanted = logits_of(network, images)
+    largest = 0.0
+    for batch in BATCHES:
+        got = np.concatenate(
+            [model.predict(images[start : start + batch]).logits for start in range(0, len(images), batch)]
+        )
+        largest = max(largest, float(np.abs(got - wanted).max()))
+        disagreements = int((got.argmax(1) != wanted.argmax(1)).sum())
+        if not largest <= LARGEST_DIFFERENCE or disagreements:
+            raise UserError(
+                f"{model.name}: the ONNX file does not answer as torch does (batch {batch}: largest difference "
+                f"{largest:.1e}, allowed {LARGEST_DIFFERENCE:.0e}; {disagreements} other answers). Not published"
+            )
+    return {"images": len(images), "batches": list(BATCHES), "largest_difference": float(f"{largest:.1e}")}
+
+
+@torch.inference_mode()
+def logits_of(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    batches = [network(as_input(batch)) for batch in torch.from_numpy(images).split(1000)]
+    return torch.cat(batches).numpy()
+
+
+if __name__ == "__main__":
+    command(main, __doc__)

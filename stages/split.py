@@ -1,0 +1,128 @@
+"""Split data/raw into training, validation and test set: seeded, by class, disjoint; publish them as data/split.
+
+python -m stages.split
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.model_selection import train_test_split
+
+from stages.core import datasets, params
+from stages.core.command import command
+from stages.core.datasets import SETS, Labelled
+from stages.core.errors import UserError
+from stages.core.params import Params
+
+Sets = dict[str, Labelled]
+
+
+def main() -> None:
+    chosen = params.load()
+    raw = datasets.facts(datasets.RAW)
+    sets = subset(split(datasets.arrays(datasets.RAW), chosen), chosen)
+    if raw["dataset"] == "digits":
+        sets["train"] = with_affine_copies(sets["train"], chosen.digits.copies, chosen.seed)
+    facts = {
+        "dataset": raw["dataset"],
+        "classes": raw["classes"],
+        "shape": [1, chosen.split.image_size, chosen.split.image_size],
+        "raw_sha256": raw["sha256"],
+        "validation_from": chosen.split.validation_from,
+        "counts": {name: counts(sets[name], len(raw["classes"])) for name in SETS},
+        **pixels(sets["train"]),
+    }
+    publish(sets, facts, chosen.split.image_size)
+    print(", ".join(f"{name} {len(sets[name]):,}" for name in SETS))
+
+
+def split(raw: dict[str, datasets.Array], chosen: Params) -> Sets:
+    """The three sets; a source without a test set gives a share of its images as one."""
+    train = Labelled(raw["train_images"], raw["train_labels"])
+    if "test_images" in raw:
+        test = Labelled(raw["test_images"], raw["test_labels"])
+    else:
+        train, test = divide(train, chosen.digits.test_share, chosen.seed)
+    if chosen.split.validation_from == "train":
+        train, validation = divide(train, chosen.split.validation_share, chosen.seed)
+    else:
+        test, validation = divide(test, chosen.split.validation_share, chosen.seed)
+    return {"train": train, "validation": validation, "test": test}
+
+
+def subset(sets: Sets, chosen: Params) -> Sets:
+    wanted = chosen.split.subset.model_dump()
+    for name, size in wanted.items():
+        if size is not None and size > len(sets[name]):
+            raise UserError(
+                f"split.subset.{name} is {size} but the {name} set has {len(sets[name])} images: "
+                "lower it, or null for all, in params.yaml"
+            )
+    return {
+        name: divide(images, wanted[name], chosen.seed)[1]
+        if wanted[name] not in (None, len(images))
+        else images
+        for name, images in sets.items()
+    }
+
+
+def divide(images: Labelled, taken: float | int, seed: int) -> tuple[Labelled, Labelled]:
+    """What is left, and what is taken: a share or a number of images, with the classes in proportion."""
+    try:
+        left, out = train_test_split(
+            np.arange(len(images)), test_size=taken, random_state=seed, stratify=images.labels
+        )
+    except ValueError as error:
+        raise UserError(f"cannot take {taken} of {len(images)} images by class: {error}") from None
+    return tuple(Labelled(images.images[part], images.labels[part]) for part in map(np.sort, (left, out)))  # type: ignore[return-value]
+
+
+def with_affine_copies(images: Labelled, copies: int, seed: int) -> Labelled:
+    """Each image, followed in later rounds by slightly turned, slanted, scaled and shifted copies of all."""
+    random = np.random.default_rng(seed)
+    rounds = [images.images] + [
+        np.stack([affine(image, random) for image in images.images]) for _ in range(copies)
+    ]
+    everything = Labelled(np.concatenate(rounds), np.tile(images.labels, copies + 1))
+    order = random.permutation(len(everything))  # some recipes do not shuffle
+    return Labelled(everything.images[order], everything.labels[order])
+
+
+def affine(image: datasets.Array, random: np.random.Generator) -> datasets.Array:
+    turn, slant = np.deg2rad(random.uniform(-10, 10)), random.uniform(-0.15, 0.15)
+    zoom = random.uniform(0.88, 1.08)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = rotation @ np.array([[1, slant], [0, 1]]) / zoom
+    centre = np.array(image.shape) / 2
+    offset = centre - linear @ (centre + random.uniform(-1.5, 1.5, 2))
+    matrix = (*linear[0], offset[0], *linear[1], offset[1])
+    moved = Image.fromarray(image).transform(
+        image.shape, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    return np.asarray(moved)
+
+
+def counts(images: Labelled, classes: int) -> list[int]:
+    return [int(count) for count in np.bincount(images.labels, minlength=classes)]
+
+
+def pixels(images: Labelled) -> dict[str, float]:
+    """Mean and standard deviation of the training pixels, on a scale from 0 to 1."""
+    return {
+        "mean": round(float(images.images.mean()) / 255, 6),
+        "std": round(float(images.images.std()) / 255, 6),
+    }
+
+
+def publish(sets: Sets, facts: dict[str, Any], size: int) -> None:
+    arrays: dict[str, NDArray[np.uint8]] = {}
+    for name, held in sets.items():
+        arrays[f"{name}_images"] = datasets.resize(held.images[:, np.newaxis], size)
+        arrays[f"{name}_labels"] = held.labels
+    datasets.publish(datasets.SPLIT, arrays, facts)
+
+
+if __name__ == "__main__":
+    command(main, __doc__)

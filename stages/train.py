@@ -1,0 +1,93 @@
+"""Train one network by its recipe in params.yaml, and keep the weights of its best epoch by validation loss.
+
+    python -m stages.train lenet_28
+
+A run that was killed goes on from its last complete epoch and ends in the same bytes as one that was not.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from stages.core import accelerator, datasets, files, networks, params
+from stages.core.checkpoint import Checkpoints
+from stages.core.command import command
+from stages.core.params import Params
+from stages.core.progress import Progress
+from stages.core.training import Trainer
+
+WEIGHTS = Path("weights")
+CODE = [Path(__file__).with_name("core") / name for name in ("networks.py", "training.py")]
+
+
+def main(network: str) -> None:
+    chosen = params.load()
+    networks.check(chosen.models)
+    record = shaping(network, chosen, datasets.facts())
+    checkpoints = Checkpoints(record["fingerprint"])
+    with checkpoints.alone():
+        trainer = train(network, chosen, record, checkpoints)
+        publish(WEIGHTS / network, trainer, record)
+        checkpoints.delete()
+
+
+def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, Any]:
+    """All that decides the bytes of the weights, and its fingerprint."""
+    record = {
+        "network": network,
+        "recipe": chosen.recipe(network).model_dump(exclude_none=True),
+        "seed": chosen.seed,
+        "accelerator": accelerator.resolve(chosen.accelerator),
+        "threads": chosen.threads,
+        "torch": torch.__version__,
+        "dataset": facts["dataset"],
+        "dataset_sha256": facts["sha256"],
+    }
+    code = [path.read_bytes() for path in CODE]
+    return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
+
+
+def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Checkpoints) -> Trainer:
+    accelerator.make_deterministic(chosen.seed, chosen.threads)
+    facts = datasets.facts()
+    shape = networks.input_shape(network, facts["shape"])
+    recipe = chosen.recipe(network)
+    built = networks.build(network, shape, len(facts["classes"]), **recipe.layers)
+    trainer = Trainer(built.to(record["accelerator"]), recipe, chosen.seed, record["accelerator"])
+    resumed = checkpoints.restore(trainer)
+    with Progress(network, recipe.epochs, resumed) as progress:
+        trainer.fit(
+            datasets.load("train", shape[-1]),
+            datasets.load("validation", shape[-1]),
+            progress.step,
+            on_epoch=each(checkpoints.save, progress.epoch),
+        )
+    return trainer
+
+
+def each(*listeners: Callable[[Trainer], None]) -> Callable[[Trainer], None]:
+    def tell(trainer: Trainer) -> None:
+        for listener in listeners:
+            listener(trainer)
+
+    return tell
+
+
+def publish(folder: Path, trainer: Trainer, record: dict[str, Any]) -> None:
+    history = trainer.history
+    weights = {name: tensor.cpu().contiguous() for name, tensor in trainer.best_weights.items()}
+    with files.fresh_folder(folder) as fresh:
+        files.write(fresh / "weights.safetensors", save(weights))
+        files.write_csv(fresh / "epochs.csv", [vars(epoch) for epoch in history.epochs])
+        files.write_csv(
+            fresh / "steps.csv", [{"step": step, "loss": loss} for step, loss in enumerate(history.steps, 1)]
+        )
+        epochs = {"epochs": len(history.epochs), "best_epoch": history.best.epoch}
+        files.write_json(fresh / "training.json", record | epochs)
+
+
+if __name__ == "__main__":
+    command(main, __doc__)
