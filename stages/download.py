@@ -18,9 +18,7 @@ def main() -> None:
     facts = {"dataset": chosen.dataset, "classes": list(source.classes), "files": source.files}
     datasets.publish(datasets.RAW, source.arrays, facts)
     counts = ", ".join(
-        f"{len(array):,} {name.replace('_', ' ')}"
-        for name, array in source.arrays.items()
-        if "images" in name
+        f"{len(array):,} {name.replace('_', ' ')}" for name, array in source.arrays.items() if "images" in name
     )
     print(f"{chosen.dataset}: {counts}, {len(source.classes)} classes")
 

@@ -41,9 +41,7 @@ def predict(model: Model, images: NDArray[np.uint8]) -> Answer:
     return Answer(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
 
 
-def measure(
-    table: NDArray[np.int64], answer: Answer, test: Labelled, classes: list[str]
-) -> dict[str, dict[str, Any]]:
+def measure(table: NDArray[np.int64], answer: Answer, test: Labelled, classes: list[str]) -> dict[str, dict[str, Any]]:
     overall = scores.share(int(table.trace()), len(test))
     return {
         "test": {**overall, "loss": scores.cross_entropy(answer.logits, test.labels)},

@@ -61,9 +61,7 @@ def subset(sets: Sets, chosen: Params) -> Sets:
                 "lower it, or null for all, in params.yaml"
             )
     return {
-        name: divide(images, wanted[name], chosen.seed)[1]
-        if wanted[name] not in (None, len(images))
-        else images
+        name: divide(images, wanted[name], chosen.seed)[1] if wanted[name] not in (None, len(images)) else images
         for name, images in sets.items()
     }
 
@@ -71,9 +69,7 @@ def subset(sets: Sets, chosen: Params) -> Sets:
 def divide(images: Labelled, taken: float | int, seed: int) -> tuple[Labelled, Labelled]:
     """What is left, and what is taken: a share or a number of images, with the classes in proportion."""
     try:
-        left, out = train_test_split(
-            np.arange(len(images)), test_size=taken, random_state=seed, stratify=images.labels
-        )
+        left, out = train_test_split(np.arange(len(images)), test_size=taken, random_state=seed, stratify=images.labels)
     except ValueError as error:
         raise UserError(f"cannot take {taken} of {len(images)} images by class: {error}") from None
     return tuple(Labelled(images.images[part], images.labels[part]) for part in map(np.sort, (left, out)))  # type: ignore[return-value]
@@ -82,9 +78,7 @@ def divide(images: Labelled, taken: float | int, seed: int) -> tuple[Labelled, L
 def with_affine_copies(images: Labelled, copies: int, seed: int) -> Labelled:
     """Each image, followed in later rounds by slightly turned, slanted, scaled and shifted copies of all."""
     random = np.random.default_rng(seed)
-    rounds = [images.images] + [
-        np.stack([affine(image, random) for image in images.images]) for _ in range(copies)
-    ]
+    rounds = [images.images] + [np.stack([affine(image, random) for image in images.images]) for _ in range(copies)]
     everything = Labelled(np.concatenate(rounds), np.tile(images.labels, copies + 1))
     order = random.permutation(len(everything))  # some recipes do not shuffle
     return Labelled(everything.images[order], everything.labels[order])
@@ -98,9 +92,7 @@ def affine(image: datasets.Array, random: np.random.Generator) -> datasets.Array
     centre = np.array(image.shape) / 2
     offset = centre - linear @ (centre + random.uniform(-1.5, 1.5, 2))
     matrix = (*linear[0], offset[0], *linear[1], offset[1])
-    moved = Image.fromarray(image).transform(
-        image.shape, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
-    )
+    moved = Image.fromarray(image).transform(image.shape, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
     return np.asarray(moved)
 
 

@@ -32,9 +32,7 @@ class Checkpoints:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            print(
-                "the same training is already running in another process: waiting for it to end", flush=True
-            )
+            print("the same training is already running in another process: waiting for it to end", flush=True)
             lock.acquire()
         try:
             yield

@@ -25,18 +25,14 @@ def write(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror}. Free some space or make it writable"
-        ) from None
+        raise UserError(f"cannot write {path}: {error.strerror}. Free some space or make it writable") from None
     finally:
         partial.unlink(missing_ok=True)
 
 
 def json_bytes(value: Any) -> bytes:
     """Compact, keys in order: the same value gives the same bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -189,9 +189,7 @@ def check(models: Mapping[str, Recipe]) -> None:
             raise UserError(f"params.yaml: {unknown('network', f'models.{name}', list(NETWORKS), 'one of')}")
         wanted = {"filters", "widths"} & set(signature(NETWORKS[name]).parameters)
         for setting in wanted ^ set(recipe.layers):
-            fault = (
-                "is missing: add it" if setting in wanted else "is nothing that this network has: remove it"
-            )
+            fault = "is missing: add it" if setting in wanted else "is nothing that this network has: remove it"
             raise UserError(f"params.yaml: models.{name}.{setting} {fault}")
 
 

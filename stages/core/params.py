@@ -74,9 +74,7 @@ class Params(Section):
 
     def recipe(self, network: str) -> Recipe:
         if network not in self.models:
-            raise UserError(
-                unknown("network", network, list(self.models), "an entry of models: in params.yaml")
-            )
+            raise UserError(unknown("network", network, list(self.models), "an entry of models: in params.yaml"))
         return self.models[network]
 
 
@@ -111,14 +109,12 @@ def _explain(error: Any) -> str:
             return f"{key} is {error['input']!r}: {error['msg'].replace('Input should', 'it should')}"
 
 
+SECTIONS: dict[str, type[Section]] = {"digits": Digits, "split": Split, "subset": Subset, "render": Render}
+
+
 def _settings(path: tuple[str | int, ...]) -> list[str]:
-    section: type[BaseModel] = Params
-    for part in path:
-        section = {
-            "models": Params,
-            "digits": Digits,
-            "split": Split,
-            "subset": Subset,
-            "render": Render,
-        }.get(str(part), Recipe)
-    return [".".join([*map(str, path), name]) for name in section.model_fields]
+    """The settings that the section at that path has."""
+    if not path:
+        return list(Params.model_fields)
+    fields = SECTIONS.get(str(path[-1]), Recipe).model_fields
+    return [".".join([*map(str, path), name]) for name in fields]

@@ -17,9 +17,7 @@ class Progress:
         self.epochs = epochs
         if done:
             print(f"{network}: going on after epoch {done} of {epochs}", flush=True)
-        self.bar = tqdm(
-            total=epochs, initial=done, desc=network, unit="epoch", disable=not sys.stderr.isatty()
-        )
+        self.bar = tqdm(total=epochs, initial=done, desc=network, unit="epoch", disable=not sys.stderr.isatty())
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         self.bar.set_postfix_str(f"epoch {epoch}, step {step}, loss {loss:.4f}")

@@ -44,9 +44,7 @@ def _digits() -> Source:
 def _mnist_like(dataset: str) -> Source:
     from torchvision import datasets
 
-    table = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[
-        dataset
-    ]
+    table = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[dataset]
     classes = DIGITS if dataset == "mnist" else tuple(table.classes)
     originals = [
         Original(table.__name__, name, md5, [mirror + name for mirror in table.mirrors])
@@ -59,9 +57,7 @@ def _qmnist() -> Source:
     from torchvision.datasets import QMNIST
 
     resources = QMNIST.resources["train"] + QMNIST.resources["test"]
-    return _from_idx(
-        DIGITS, [Original("QMNIST", url.rpartition("/")[2], md5, [url]) for url, md5 in resources]
-    )
+    return _from_idx(DIGITS, [Original("QMNIST", url.rpartition("/")[2], md5, [url]) for url, md5 in resources])
 
 
 def _emnist_digits() -> Source:
@@ -69,9 +65,7 @@ def _emnist_digits() -> Source:
 
     original = Original("EMNIST", "gzip.zip", EMNIST.md5, [EMNIST.url])
     names = [
-        f"emnist-digits-{part}-{kind}-ubyte.gz"
-        for part in ("train", "test")
-        for kind in ("images-idx3", "labels-idx1")
+        f"emnist-digits-{part}-{kind}-ubyte.gz" for part in ("train", "test") for kind in ("images-idx3", "labels-idx1")
     ]
     with zipfile.ZipFile(io.BytesIO(fetch(original))) as archive:
         parts = [decode_idx(archive.read(f"gzip/{name}"), name) for name in names]
@@ -103,7 +97,7 @@ def _first_column(labels: NDArray[Any]) -> NDArray[Any]:
     return labels[:, 0] if labels.ndim == 2 else labels
 
 
-IDX_TYPES = {0x08: np.dtype(">u1"), 0x0C: np.dtype(">i4")}
+IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(">u1"), 0x0C: np.dtype(">i4")}
 
 
 def decode_idx(packed: bytes, name: str) -> NDArray[Any]:
@@ -121,4 +115,5 @@ def decode_idx(packed: bytes, name: str) -> NDArray[Any]:
     values = len(data) - 4 - 4 * rank
     if min(shape, default=0) <= 0 or values != int(np.prod(shape, dtype=object)) * dtype.itemsize:
         raise UserError(f"{name} says {shape} but holds {values} bytes: delete it and run again")
-    return np.frombuffer(data, dtype, offset=4 + 4 * rank).reshape(shape)
+    array: NDArray[Any] = np.frombuffer(data, dtype, offset=4 + 4 * rank)
+    return array.reshape(shape)

@@ -126,7 +126,7 @@ class Trainer:
             logits = self.network(as_input(images[batch]))
             loss = self.loss(logits, labels[batch])
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
             losses.append(loss.detach())
             correct += (logits.detach().argmax(1) == labels[batch]).sum()
@@ -148,9 +148,7 @@ class Trainer:
         self.history.epochs.append(epoch)
         self.history.steps += losses
         if self.history.best is epoch:
-            self.best_weights = {
-                name: weights.detach().clone() for name, weights in self.network.state_dict().items()
-            }
+            self.best_weights = {name: weights.detach().clone() for name, weights in self.network.state_dict().items()}
 
 
 def as_input(images: Tensor) -> Tensor:
