@@ -8,7 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from onnx import AttributeProto, TensorProto
 
 from serve.limits import MODEL_BYTES, MODEL_NODES, MODEL_OPERATIONS, MODEL_VALUE_ELEMENTS
@@ -74,9 +74,7 @@ def _check_header(proto: onnx.ModelProto) -> None:
 def _check_tensors(graph: onnx.GraphProto) -> None:
     if graph.sparse_initializer:
         raise ModelError("has sparse weights; export it with dense ones")
-    attributes = (
-        attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")
-    )
+    attributes = (attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t"))
     for tensor in (*graph.initializer, *attributes):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise ModelError(f"keeps {tensor.name!r} in another file; export it as a single file")
@@ -118,9 +116,7 @@ def _shapes_of_one_image(proto: onnx.ModelProto) -> Shapes:
     try:
         onnx.checker.check_model(proto)
         single = _for_one_image(proto)
-        graph = onnx.shape_inference.infer_shapes(
-            single, check_type=True, strict_mode=True, data_prop=True
-        ).graph
+        graph = onnx.shape_inference.infer_shapes(single, check_type=True, strict_mode=True, data_prop=True).graph
     except (
         onnx.checker.ValidationError,
         onnx.shape_inference.InferenceError,
@@ -161,9 +157,7 @@ def _check_cost(graph: onnx.GraphProto, shapes: Shapes) -> None:
             raise ModelError(f"the shape of {missing[0]!r} cannot be told in advance")
         size = prod(shapes[node.output[0]])
         if size > MODEL_VALUE_ELEMENTS:
-            raise ModelError(
-                f"{node.output[0]!r} has {size} values per image; at most {MODEL_VALUE_ELEMENTS}"
-            )
+            raise ModelError(f"{node.output[0]!r} has {size} values per image; at most {MODEL_VALUE_ELEMENTS}")
         total += size * _operations_per_element(node, weights, shapes)
     if total > MODEL_OPERATIONS:
         raise ModelError(f"needs {total:.1e} operations per image; at most {MODEL_OPERATIONS:.1e} are served")

@@ -83,12 +83,8 @@ def options_of(node: onnx.NodeProto, shapes: Shapes, known: Constants) -> dict[s
     return found | {name: attributes[name] for name in sorted(others)}
 
 
-def _same_pads(
-    source: tuple[int, ...], target: tuple[int, ...], options: dict[str, Any], lower: bool
-) -> list[int]:
+def _same_pads(source: tuple[int, ...], target: tuple[int, ...], options: dict[str, Any], lower: bool) -> list[int]:
     windows = zip(source, target, options["kernel"], options["strides"], options["dilations"], strict=True)
-    totals = [
-        max((out - 1) * stride + (size - 1) * step + 1 - have, 0) for have, out, size, stride, step in windows
-    ]
+    totals = [max((out - 1) * stride + (size - 1) * step + 1 - have, 0) for have, out, size, stride, step in windows]
     halves, rests = [total // 2 for total in totals], [total - total // 2 for total in totals]
     return rests + halves if lower else halves + rests

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from serve.check import IMAGE, Shapes
+from serve.check import IMAGE, PROBABILITIES, Shapes
 from serve.graph import constants_of, options_of, weights_of
 from serve.model import Floats, Images, Model, session_of
 
@@ -99,6 +99,10 @@ class Inspector:
         outputs = {layer.name: value for layer, value in zip(layers, values, strict=True)}
         return {self.layers[0].name: images.astype(np.float32), **outputs}
 
+    def answer_of(self, activations: Mapping[str, Floats]) -> Floats:
+        """The probabilities [N, classes] among the activations."""
+        return next(activations[layer.name] for layer in self.layers if layer.value == PROBABILITIES)
+
     def weights(self, name: str) -> dict[str, Floats]:
         """A layer's weights by role: weight [out, in, …] and bias [out]; or scale, bias, mean, variance."""
         layer = self._by_name.get(name)
@@ -143,9 +147,7 @@ class Inspector:
             kind=KINDS.get(node.op_type, "activation"),
             op=node.op_type,
             shape=shapes[value],
-            parameters=sum(
-                a.size for role, a in weights_of(node, self._constants).items() if role not in STATISTICS
-            ),
+            parameters=sum(a.size for role, a in weights_of(node, self._constants).items() if role not in STATISTICS),
             inputs=tuple(names[source] for source in node.input if source in names),
             options=options_of(node, shapes, self._constants),
             value=value,

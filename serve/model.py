@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +50,10 @@ class Model:
     input_shape: tuple[int, int, int]
     checked: Checked = field(repr=False)
     session: ort.InferenceSession = field(repr=False)
-    batches: bool = True
+    batches: bool
     """Whether an image's answer has the same bytes alone and in a batch; where not, images run one by one."""
+    seconds: float
+    """What one image took at warm-up."""
 
     @classmethod
     def load(cls, path: Path | str, *, threads: int = 1) -> Self:
@@ -69,6 +72,7 @@ class Model:
         metadata = _metadata(checked.proto)
         session = session_of(data, threads)
         channels, height, width = checked.shapes[IMAGE]
+        batches, seconds = _warm_up(session, (channels, height, width), checked.shapes[LOGITS][0])
         return cls(
             path=path,
             name=path.stem,
@@ -80,20 +84,18 @@ class Model:
             input_shape=(channels, height, width),
             checked=checked,
             session=session,
-            batches=_warm_up(session, (channels, height, width), checked.shapes[LOGITS][0]),
+            batches=batches,
+            seconds=seconds,
         )
 
     def predict(self, images: Images) -> Answer:
         """Answer for uint8 images [N, C, H, W], light ink on dark."""
         if images.dtype != np.uint8 or images.shape[1:] != self.input_shape:
             wanted = ", ".join(map(str, self.input_shape))
-            raise ValueError(
-                f"{self.name} takes uint8 [N, {wanted}], not {images.dtype} {list(images.shape)}"
-            )
+            raise ValueError(f"{self.name} takes uint8 [N, {wanted}], not {images.dtype} {list(images.shape)}")
         if self.batches or len(images) == 1:
             return _run(self.session, images)
-        singles = [_run(self.session, images[i : i + 1]) for i in range(len(images))]
-        return Answer(*(np.concatenate(values) for values in zip(*singles, strict=True)))
+        return _one_by_one(self.session, images)
 
 
 def session_of(data: bytes, threads: int) -> ort.InferenceSession:
@@ -142,13 +144,14 @@ def _classes(metadata: Mapping[str, Any], count: int) -> list[str]:
     return [str(name) for name in classes]
 
 
-def _warm_up(session: ort.InferenceSession, shape: tuple[int, int, int], classes: int) -> bool:
-    """Run a few images, alone and together; tell whether their answers have the same bytes."""
+def _warm_up(session: ort.InferenceSession, shape: tuple[int, int, int], classes: int) -> tuple[bool, float]:
+    """Run a few images; tell whether alone and together give the same bytes, and how long one takes."""
     images = np.random.default_rng(0).integers(0, 256, (max(WARM_UP_BATCHES), *shape), dtype=np.uint8)
     images[0], images[1] = 0, 255
     try:
-        singles = [_run(session, images[i : i + 1]) for i in range(len(images))]
-        alone = Answer(*(np.concatenate(values) for values in zip(*singles, strict=True)))
+        started = time.perf_counter()
+        alone = _one_by_one(session, images)
+        seconds = (time.perf_counter() - started) / len(images)
         together = [_run(session, images[:count]) for count in WARM_UP_BATCHES]
     except Exception as error:  # its exceptions share no base class
         raise ModelError(f"fails on a first image: {str(error).splitlines()[0][:200]}") from error
@@ -158,11 +161,17 @@ def _warm_up(session: ort.InferenceSession, shape: tuple[int, int, int], classes
         raise ModelError("answers a first image with NaN or infinity")
     if not np.allclose(alone.probabilities.sum(axis=1), 1, atol=1e-3):
         raise ModelError("answers with probabilities that do not add up to 1")
-    return all(_same(answer, alone, count) for answer, count in zip(together, WARM_UP_BATCHES, strict=True))
+    same = all(_same(answer, alone, count) for answer, count in zip(together, WARM_UP_BATCHES, strict=True))
+    return same, seconds
 
 
 def _same(answer: Answer, alone: Answer, count: int) -> bool:
     return all(a.tobytes() == b[:count].tobytes() for a, b in zip(answer, alone, strict=True))
+
+
+def _one_by_one(session: ort.InferenceSession, images: Images) -> Answer:
+    singles = [_run(session, images[i : i + 1]) for i in range(len(images))]
+    return Answer(*(np.concatenate(values) for values in zip(*singles, strict=True)))
 
 
 def _run(session: ort.InferenceSession, images: Images) -> Answer:

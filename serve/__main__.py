@@ -1,0 +1,127 @@
+"""Serve ONNX networks over HTTP.
+
+    python -m serve                                  every network of models/, on http://127.0.0.1:8000
+    python -m serve --models models/lenet_28.onnx    one network
+    python -m serve --models models:/cifra@champion  from an MLflow registry (needs mlflow)
+    python -m serve predict digit.png …              the same answers in the shell, without a server
+
+Another address than this machine's own needs an API key (--api-key-file, or CIFRA_API_KEY) or --no-api-key.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from serve import __version__
+from serve.guard import LOOPBACK, Guard, is_loopback
+from serve.model import ModelError
+from serve.server import NoModel, Settings, listen, serve
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["predict"]:
+        from serve import predict
+
+        return predict.main(argv[1:])
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = _settings(arguments)
+        listener = listen(settings.host, settings.port)
+    except ValueError as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        return _complain(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}; try --port", 1)
+    host, port = listener.getsockname()[:2]
+    try:
+        asyncio.run(serve(settings, listener, lambda names: _announce(names, host, port)))
+    except (NoModel, ModelError) as error:
+        return _complain(str(error), 1)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"cifra {__version__}")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    add(
+        "--port",
+        type=int,
+        default=8000,
+        help="port to listen on, 0 for any that is free (default: %(default)s)",
+    )
+    add("--models", nargs="+", default=["models"], metavar="WHERE",
+        help="directories of ONNX files, files, or models:/NAME@ALIAS (default: models)")  # fmt: skip
+    add("--api-key-file", type=Path, metavar="FILE", help="accept the keys in FILE, one per line")
+    add("--no-api-key", action="store_true", help="listen on another address than loopback without any key")
+    add("--allowed-host", action="append", metavar="NAME",
+        help="a name by which the server may be called; repeat for more (default: this machine's own on "
+        "loopback, any elsewhere)")  # fmt: skip
+    add("--cors", action="append", default=[], metavar="ORIGIN",
+        help="let pages of ORIGIN (https://example.org) use the server; repeat for more")  # fmt: skip
+    add("--model-control", action="store_true", help="let clients load and unload models")
+    add("--threads", type=int, default=1, help="threads of ONNX Runtime for one run (default: %(default)s)")
+    add("--drain-seconds", type=float, default=0.0, metavar="S",
+        help="after SIGTERM, answer for S more seconds while no longer ready (default: 0)")  # fmt: skip
+    add("--no-request-log", action="store_true", help="write down events only, not each request")
+    return parser
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """Raises ValueError."""
+    if not 0 <= arguments.port < 2**16:
+        raise ValueError(f"--port must be from 0 to 65535, not {arguments.port}")
+    if arguments.threads < 1 or arguments.drain_seconds < 0:
+        raise ValueError("--threads must be at least 1 and --drain-seconds at least 0")
+    for source in arguments.models:
+        if not source.startswith("models:/") and not Path(source).exists():
+            raise ValueError(f"--models {source}: no such file or directory")
+    return Settings(
+        models=tuple(arguments.models),
+        host=arguments.host,
+        port=arguments.port,
+        guard=_guard(arguments),
+        model_control=arguments.model_control,
+        threads=arguments.threads,
+        drain_seconds=arguments.drain_seconds,
+        log_requests=not arguments.no_request_log,
+    )
+
+
+def _guard(arguments: argparse.Namespace) -> Guard:
+    keys = _keys(arguments.api_key_file)
+    local = is_loopback(arguments.host)
+    if not (local or keys or arguments.no_api_key):
+        choices = "give --api-key-file or CIFRA_API_KEY, or say --no-api-key"
+        raise ValueError(f"anybody could ask at {arguments.host}: {choices}")
+    hosts = frozenset(name.lower() for name in arguments.allowed_host or ())
+    return Guard(keys, (hosts | LOOPBACK) if hosts or local else None, frozenset(arguments.cors))
+
+
+def _keys(file: Path | None) -> tuple[str, ...]:
+    keys = [os.environ.get("CIFRA_API_KEY", "")]
+    if file is not None:
+        try:
+            keys += file.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"--api-key-file {file} cannot be read: {error}") from error
+    return tuple(key.strip() for key in keys if key.strip())
+
+
+def _announce(names: list[str], host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    print(f"serving {', '.join(names)} on http://{shown}:{port} (page /, documentation /docs)", flush=True)
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"serve: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""One HTTP/1.1 connection: answers in order, one request at a time, a deadline for whatever it waits for."""
+
+import asyncio
+import time
+from typing import Protocol, cast
+
+from serve import limits
+from serve.messages import Problem, Request, Response, busy, compress, request_id, status_line
+from serve.parsing import Gate, RequestParser
+
+IDLE, HEAD, BODY, ANSWER, WRITE, LINGER = "idle", "head", "body", "answer", "write", "linger"
+
+
+class Application(Gate, Protocol):
+    """What a connection asks of the server behind it."""
+
+    connections: "set[Connection]"
+    draining: bool
+    date: str
+    """Now, for the Date header."""
+
+    def handle(self, request: Request) -> None:
+        """Answer with `request.reply(request, response)`, now or later."""
+        ...
+
+    def finish(self, request: Request, response: Response) -> None:
+        """The answer has been written."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, app: Application) -> None:
+        self.app = app
+        self.state = IDLE
+        self.deadline = time.perf_counter() + limits.HEAD_SECONDS
+        self.client = ""
+        self._parser = RequestParser(app, self._new_request)
+        self._answering: Request | None = None
+        self._unread = b""
+        self._looping = False
+        self._writable = True
+
+    # Called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if peer else ""
+        self.app.connections.add(self)
+        if len(self.app.connections) > limits.CONNECTIONS:
+            self._refuse(busy(f"more than {limits.CONNECTIONS} connections"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.app.connections.discard(self)
+        self._parser.release_all()
+        if self._answering is not None:
+            self._answering.gone = True
+
+    def data_received(self, data: bytes) -> None:
+        if self.state == LINGER:
+            return
+        if self._answering is not None or not self._writable:
+            self._unread += data
+            self.transport.pause_reading()
+            return
+        self._feed(data)
+
+    def eof_received(self) -> None:
+        """A client that stops sending has gone: the transport closes, and what it queued is dropped."""
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        if self.state == WRITE:
+            self._wait_for_client()
+            self._go_on()
+
+    # Requests and answers
+
+    def _new_request(self) -> Request:
+        return Request(self.client, self.reply)
+
+    def _feed(self, data: bytes) -> None:
+        parser = self._parser
+        parser.feed(data)
+        if len(parser.complete) > limits.PIPELINED_REQUESTS:
+            self._refuse(busy(f"more than {limits.PIPELINED_REQUESTS} requests at once on one connection"))
+        elif parser.complete:
+            self._answer_complete()
+        else:
+            self._wait_for_rest()
+
+    def _answer_complete(self) -> None:
+        self._looping = True
+        complete = self._parser.complete
+        while complete and self._answering is None and self._writable and self.state != LINGER:
+            self._answer(complete.popleft())
+        self._looping = False
+        if self._answering is None and self.state != LINGER:
+            self._wait_for_rest()
+
+    def _answer(self, request: Request) -> None:
+        self._answering = request
+        request.deadline = time.perf_counter() + limits.ANSWER_SECONDS
+        self.state, self.deadline = ANSWER, request.deadline + limits.TICK_SECONDS
+        if request.refusal is not None:
+            self.reply(request, request.refusal.response())
+        else:
+            self.app.handle(request)
+
+    def _wait_for_rest(self) -> None:
+        """Of a request that has begun to arrive: refuse it early where that is due, else give it time."""
+        request = self._parser.partial
+        if request is None:
+            return
+        if request.refusal is not None:
+            self._refuse(request.refusal)
+        elif self._parser.head_done and self.state != BODY:
+            self.state, self.deadline = BODY, time.perf_counter() + limits.BODY_SECONDS
+            if b"expect" in request.headers:
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif self.state == IDLE:
+            self.state, self.deadline = HEAD, time.perf_counter() + limits.HEAD_SECONDS
+
+    def reply(self, request: Request, response: Response) -> None:
+        """Write the answer, unless the request has been answered or its client is gone."""
+        if request is not self._answering or request.gone:
+            return
+        self._answering = None
+        self._parser.release(request)
+        keep_alive = request.keep_alive and not self.app.draining
+        self._write(request, response, keep_alive)
+        if not keep_alive:
+            self._linger()
+            return
+        self._wait_for_client()
+        if not self._looping:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._answer_complete()
+        if self._unread and self._answering is None and self._writable and self.state != LINGER:
+            data, self._unread = self._unread, b""
+            self.transport.resume_reading()
+            self._feed(data)
+
+    def _write(self, request: Request, response: Response, keep_alive: bool) -> None:
+        compress(response, request.header("accept-encoding"))
+        head = (
+            f"{status_line(response.status)}content-type: {response.content_type}\r\n"
+            f"content-length: {len(response.body)}\r\nx-request-id: {request.id}\r\ndate: {self.app.date}\r\n"
+            "x-content-type-options: nosniff\r\n"
+        )
+        for headers in (response.headers, request.answer_headers):
+            if headers:
+                head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if not keep_alive:
+            head += "connection: close\r\n"
+        body = b"" if request.method == "HEAD" else response.body
+        self.transport.write(f"{head}\r\n".encode("latin-1") + body)
+        self.app.finish(request, response)
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer whatever is arriving with a problem, and close."""
+        request = self._parser.partial or self._new_request()
+        request.id = request.id or request_id(None)
+        request.started = request.started or time.perf_counter()
+        self._write(request, problem.response(), keep_alive=False)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Closing at once while the client still sends could take its answer away (RFC 9112, 9.6)."""
+        self.state, self.deadline = LINGER, time.perf_counter() + limits.LINGER_SECONDS
+        self._unread = b""
+        self._parser.complete.clear()
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+            self.transport.resume_reading()
+
+    # Bounds in time
+
+    def _wait_for_client(self) -> None:
+        now = time.perf_counter()
+        if self.transport.get_write_buffer_size():
+            self.state, self.deadline = WRITE, now + limits.WRITE_SECONDS
+        else:
+            self.state, self.deadline = IDLE, now + limits.IDLE_SECONDS
+
+    def tick(self, now: float) -> None:
+        """Act where a deadline has passed, and let idle clients go when the server drains."""
+        if self.state == IDLE and self.app.draining:
+            self.transport.close()
+        if now < self.deadline:
+            return
+        if self.state == ANSWER and self._answering is not None:
+            self.reply(self._answering, Problem(504, "no answer in time").response())
+        elif self.state in (HEAD, BODY):
+            self._refuse(Problem(408, f"the rest of the {self.state} did not arrive in time"))
+        elif self.state == IDLE:
+            self.transport.close()
+        else:
+            self.transport.abort()

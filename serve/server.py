@@ -1,0 +1,138 @@
+"""A server's life: open, load, answer, reload, drain, exit 0."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Any
+
+from serve import limits
+from serve.access_log import AccessLog
+from serve.app import App
+from serve.connection import Connection
+from serve.guard import Guard
+from serve.repository import Repository
+
+BACKLOG = 1_024
+
+
+@dataclass(frozen=True)
+class Settings:
+    models: tuple[str, ...]
+    host: str = "127.0.0.1"
+    port: int = 8000
+    guard: Guard = field(default_factory=Guard)
+    model_control: bool = False
+    threads: int = 1
+    """Of ONNX Runtime, for one run."""
+    drain_seconds: float = 0.0
+    """How long to go on answering, no longer ready, before the socket closes."""
+    log_requests: bool = True
+
+
+class NoModel(Exception):
+    """There is nothing to serve; one line says why."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises OSError, for a port in use among others."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+async def serve(settings: Settings, listener: socket.socket, announce: Callable[[list[str]], None]) -> None:
+    """Until SIGTERM or SIGINT. Raises NoModel, ModelError."""
+    loop = asyncio.get_running_loop()
+    log = AccessLog(requests=settings.log_requests)
+    repository = Repository(settings.models, threads=settings.threads)
+    app = App(repository, settings.guard, log, model_control=settings.model_control)
+    app.date = formatdate(usegmt=True)
+    stopping, forced = asyncio.Event(), asyncio.Event()
+    _on_signals(loop, stopping, forced)
+    server = await loop.create_server(lambda: Connection(app), sock=listener)
+    ticking = loop.create_task(_tick(app))
+    try:
+        app.note_changes(await asyncio.to_thread(repository.refresh))
+        if not repository.ready:
+            raise NoModel(_why(settings, repository))
+        app.endpoints.started = True
+        announce(list(repository.entries))
+        watching = loop.create_task(_watch(app, loop))
+        await stopping.wait()
+        await _drain(app, server, settings.drain_seconds, forced)
+        watching.cancel()
+    finally:
+        ticking.cancel()
+        server.close()
+        log.close()
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event, forced: asyncio.Event) -> None:
+    def stop() -> None:
+        (forced if stopping.is_set() else stopping).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+async def _tick(app: App) -> None:
+    """Look at every bound in time, and hand the log over."""
+    while True:
+        await asyncio.sleep(limits.TICK_SECONDS)
+        app.date = formatdate(usegmt=True)
+        now = time.perf_counter()
+        for connection in list(app.connections):
+            connection.tick(now)
+        app.log.flush()
+
+
+async def _watch(app: App, loop: asyncio.AbstractEventLoop) -> None:
+    """Pick up new exports: by looking now and then, and all of them again at SIGHUP."""
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    while True:
+        force = False
+        try:
+            await asyncio.wait_for(asked.wait(), limits.RELOAD_SECONDS)
+            force = True
+            asked.clear()
+        except TimeoutError:
+            pass
+        await _refresh(app, force)
+
+
+async def _refresh(app: App, force: bool) -> None:
+    try:
+        app.note_changes(await asyncio.to_thread(app.endpoints.repository.refresh, force=force))
+    except Exception as error:  # a full disk or a registry that is away must not end the watch
+        app.log.event("the models could not be looked at", reason=str(error)[:300])
+
+
+async def _drain(app: App, server: Any, seconds: float, forced: asyncio.Event) -> None:
+    """No longer ready, then no longer open, then everything accepted answered."""
+    app.endpoints.leaving = True
+    app.log.event("stopping")
+    await _first(forced.wait(), asyncio.sleep(seconds))
+    server.close()
+    app.draining = True
+    end = time.perf_counter() + limits.GRACE_SECONDS
+    while app.connections and not forced.is_set() and time.perf_counter() < end:
+        await asyncio.sleep(limits.TICK_SECONDS / 4)
+    for connection in list(app.connections):
+        connection.transport.abort()
+
+
+async def _first(*waits: Any) -> None:
+    _, pending = await asyncio.wait([asyncio.ensure_future(wait) for wait in waits], return_when="FIRST_COMPLETED")
+    for task in pending:
+        task.cancel()
+
+
+def _why(settings: Settings, repository: Repository) -> str:
+    reasons = "; ".join(entry.reason for entry in repository.entries.values())
+    return reasons or f"no ONNX file in {', '.join(settings.models)}; `make` trains and exports some"
