@@ -7,7 +7,7 @@ CIFRA_MIRROR=http://host or CIFRA_MIRROR=/a/folder replaces the mirrors: MNIST/t
 and so on are looked for there, in folders named as torchvision names its data sets.
 """
 
-from stages.core import datasets, networks, params, sources
+from stages.core import datasets, networks, params, paths, sources
 from stages.core.command import command
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     networks.check(chosen.models)  # before any work: a typo shall not show after an hour
     source = sources.read(chosen.dataset)
     facts = {"dataset": chosen.dataset, "classes": list(source.classes), "files": source.files}
-    datasets.publish(datasets.RAW, source.arrays, facts)
+    datasets.publish(paths.RAW, source.arrays, facts)
     counts = ", ".join(
         f"{len(array):,} {name.replace('_', ' ')}" for name, array in source.arrays.items() if "images" in name
     )

@@ -4,7 +4,6 @@ python -m stages.evaluate lenet_28
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,8 @@ from serve.model import Answer, Model
 from stages.core import datasets, files, scores
 from stages.core.command import command
 from stages.core.datasets import Labelled
+from stages.core.paths import METRICS, MODELS, RESULTS
 
-MODELS = Path("models")
-RESULTS = Path("results")
-METRICS = Path("metrics")
 BATCH = 256
 
 

@@ -22,10 +22,9 @@ from stages.core import datasets, files, networks, onnx_file
 from stages.core.command import command
 from stages.core.errors import UserError
 from stages.core.networks import Shape
+from stages.core.paths import MODELS, WEIGHTS
 from stages.core.training import as_input
 
-WEIGHTS = Path("weights")
-MODELS = Path("models")
 LARGEST_DIFFERENCE = 1e-4
 BATCHES = (1, 2, 17, 256)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from stages.core import datasets, params
+from stages.core import datasets, params, paths
 from stages.core.command import command
 from stages.core.datasets import SETS, Labelled
 from stages.core.errors import UserError
@@ -21,8 +21,8 @@ Sets = dict[str, Labelled]
 
 def main() -> None:
     chosen = params.load()
-    raw = datasets.facts(datasets.RAW)
-    sets = subset(split(datasets.arrays(datasets.RAW), chosen), chosen)
+    raw = datasets.facts(paths.RAW)
+    sets = subset(split(datasets.arrays(paths.RAW), chosen), chosen)
     if raw["dataset"] == "digits":
         sets["train"] = with_affine_copies(sets["train"], chosen.digits.copies, chosen.seed)
     facts = {
@@ -113,7 +113,7 @@ def publish(sets: Sets, facts: dict[str, Any], size: int) -> None:
     for name, held in sets.items():
         arrays[f"{name}_images"] = datasets.resize(held.images[:, np.newaxis], size)
         arrays[f"{name}_labels"] = held.labels
-    datasets.publish(datasets.SPLIT, arrays, facts)
+    datasets.publish(paths.SPLIT, arrays, facts)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from stages.core import accelerator, datasets, files, networks, params
 from stages.core.checkpoint import Checkpoints
 from stages.core.command import command
 from stages.core.params import Params
+from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
 from stages.core.training import Trainer
 
-WEIGHTS = Path("weights")
 CODE = [Path(__file__).with_name("core") / name for name in ("networks.py", "training.py")]
 
 

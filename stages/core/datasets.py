@@ -11,9 +11,8 @@ from safetensors.numpy import save
 
 from stages.core import files
 from stages.core.errors import UserError
+from stages.core.paths import SPLIT
 
-RAW = Path("data/raw")
-SPLIT = Path("data/split")
 SETS = ("train", "validation", "test")
 
 Array = NDArray[np.uint8]

@@ -1,0 +1,12 @@
+"""Where the stages find and leave their files, below the root of the repository."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+SPLIT = Path("data/split")
+WEIGHTS = Path("weights")
+MODELS = Path("models")
+METRICS = Path("metrics")
+RESULTS = Path("results")
+REPORTS = Path("reports")
+FIGURES = Path("figures")
