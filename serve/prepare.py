@@ -1,15 +1,50 @@
-"""Set pictures of digits the way MNIST set its own (LeCun et al., 1998)."""
+"""Set pictures of digits the way MNIST set its own (LeCun et al., 1998), whatever they were drawn on."""
 
+import io
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
+
+from serve.ink import contrast_to_paper, cropped, fitted, resized, separate
+
+MAX_BYTES = 10_000_000  # of one encoded picture
+MAX_PIXELS = 4_000_000  # as its header declares
+WORK = 512  # pixels of the longer side while looking for the ink
+FINE = 80  # pixels of the digit's longer side while setting its stroke: four times MNIST's
+THINNEST, USUAL = 0.095, 0.125  # MNIST's strokes, share of the digit's longer side
 
 Ink = NDArray[np.floating[Any]] | NDArray[np.uint8]
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 
-def frame(ink: Ink, size: int = 28) -> NDArray[np.uint8]:
+class PrepareError(ValueError):
+    """Why a picture cannot be prepared, in one line."""
+
+
+class TooLargeError(PrepareError):
+    """More bytes or pixels than are read."""
+
+
+def prepare(image: bytes | Image.Image, size: int = 28) -> Bytes:
+    """A drawing or photo of one digit as [size, size], light on dark, framed as MNIST's are.
+
+    Raises:
+        PrepareError: not a PNG or JPEG, damaged, too large, or without ink.
+    """
+    contrast = contrast_to_paper(opened(image))
+    if contrast.shape == (size, size) and _is_framed(contrast):
+        return contrast
+    ink = separate(contrast)
+    if not ink.any():
+        raise PrepareError("the image is empty: no ink stands out from the paper")
+    return frame(_with_visible_stroke(cropped(ink)), size)
+
+
+def frame(ink: Ink, size: int = 28) -> Bytes:
     """Cropped to its ink, fitted into the middle 20/28 of the frame, centre of mass at the centre.
 
     Args:
@@ -18,25 +53,85 @@ def frame(ink: Ink, size: int = 28) -> NDArray[np.uint8]:
     Returns:
         [size, size], the strongest ink at 255; empty where there is no ink.
     """
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     framed = np.zeros((size, size), np.uint8)
-    if not rows.size:
+    if not ink.any():
         return framed
-    digit = _fit(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], round(size * 20 / 28))
+    ink = cropped(ink)
+    digit = resized(ink, fitted(ink.shape, round(size * 20 / 28)))
     height, width = digit.shape
     top, left = (_offset(digit.sum(axis=axis), size) for axis in (1, 0))
     framed[top : top + height, left : left + width] = np.rint(digit * (255 / digit.max()))
     return framed
 
 
-def _fit(ink: Ink, box: int) -> NDArray[np.float32]:
-    scale = box / max(ink.shape)
-    height, width = (max(1, round(side * scale)) for side in ink.shape)
-    image = Image.fromarray(ink.astype(np.float32))
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _offset(profile: NDArray[np.float32], size: int) -> int:
+def _offset(profile: Floats, size: int) -> int:
     """Where to put the first row (column) so that the centre of mass lies on index size / 2."""
     centre = float(profile @ np.arange(len(profile)) / profile.sum())
     return min(max(round(size / 2 - centre), 0), size - len(profile))
+
+
+def _is_framed(contrast: Bytes) -> bool:
+    """Whether the picture is one of MNIST's, or like them: nothing is to be done."""
+    size, ink = len(contrast), np.where(contrast > 40, contrast, 0).astype(float)
+    if contrast.max() < 200 or np.median(contrast) > 8:
+        return False
+    centres = [float(ink.sum(axis=axis) @ np.arange(size) / ink.sum()) for axis in (0, 1)]
+    off_centre = max(abs(centre - size / 2) for centre in centres)
+    return off_centre < 1.2 and abs(max(cropped(ink).shape) - size * 20 / 28) < 1.5
+
+
+def _with_visible_stroke(ink: Floats) -> Floats:
+    """Strokes that would vanish in MNIST's small box, drawn again with a pen like its writers'."""
+    small = resized(ink, fitted(ink.shape, FINE))
+    mask = np.pad(small > 0.5 * np.percentile(small[small > 0.05], 90), round(FINE * USUAL))
+    edges = sum(int(np.diff(mask, axis=axis).sum()) for axis in (0, 1))
+    width = 2 * (4 / np.pi) * mask.sum() / edges  # a stroke's area over half its outline, which steps lengthen
+    if width >= THINNEST * FINE:
+        return ink
+    return _thickened(mask, (USUAL * FINE - width) / 2).astype(np.float32)
+
+
+def _thickened(mask: Mask, radius: float) -> Mask:
+    reach = range(-int(radius), int(radius) + 1)
+    disc = [(y, x) for y in reach for x in reach if y * y + x * x <= radius**2]
+    return np.any([np.roll(mask, step, (0, 1)) for step in disc], axis=0)
+
+
+def opened(image: bytes | Image.Image) -> Image.Image:
+    """Decoded, upright, RGB, and no larger than the ink's finder needs."""
+    upright = _flat(_decoded(image) if isinstance(image, bytes) else image)
+    step = -(-max(upright.size) // WORK)
+    return upright.reduce(step) if step > 1 else upright
+
+
+def _decoded(data: bytes) -> Image.Image:
+    if len(data) > MAX_BYTES:
+        raise TooLargeError(f"the image has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+    except Exception as error:  # hostile bytes make Pillow raise many kinds
+        raise PrepareError("not a PNG or JPEG image") from error
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width} × {image.height}"
+        raise TooLargeError(f"the image has {size} pixels; at most {MAX_PIXELS:,} are read")
+    try:
+        image.draft("RGB", (WORK, WORK))  # lets JPEG decode straight to a smaller size
+        return ImageOps.exif_transpose(image)
+    except Exception as error:
+        raise PrepareError("the image is damaged: it cannot be decoded to its end") from error
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """RGB, 8 bits, opaque."""
+    if image.mode.startswith(("I", "F")):  # 16 bits, which Pillow would clip
+        image = Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8))
+    return _on_paper(image.convert("RGBA")) if image.has_transparency_data else image.convert("RGB")
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """Transparency filled with the page's own colour, or where there is only ink, with its contrary."""
+    opaque = np.asarray(image.getchannel("A")) > 127
+    tones = np.asarray(image.convert("RGB").convert("L"))[opaque]
+    tone = int(np.median(tones)) if tones.size else 0
+    paper = tone if opaque.mean() > 0.5 else 255 if tone < 128 else 0
+    return Image.alpha_composite(Image.new("RGBA", image.size, (paper, paper, paper, 255)), image).convert("RGB")

@@ -1,0 +1,203 @@
+"""Tell the ink of one digit from the paper it is on: flat or shaded, clean or ruled, dark or light."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageOps
+
+SMALL = 64  # pixels of the longer side on which paper and light are judged
+CELLS = 128  # cells along the longer side on which blobs are told apart
+WINDOWS = (1 / 8, 1 / 5, 1 / 3)  # widest stroke that is not taken for paper, share of the longer side
+FAINTEST = 6  # grey levels that ink must stand out by
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+def contrast_to_paper(image: Image.Image) -> Bytes:
+    """[H, W]: how far each pixel of an RGB picture stands out from the paper, on the ink's side."""
+    paper = _even_paper(np.asarray(image))
+    if paper is None:
+        return _contrast_to_uneven_paper(image)
+    red, green, blue = ImageChops.difference(image, Image.new("RGB", image.size, paper)).split()
+    return np.asarray(ImageChops.lighter(ImageChops.lighter(red, green), blue))
+
+
+def separate(contrast: Bytes) -> Floats:
+    """The digit's ink in 0..1; paper, noise, specks and frames are 0, and all is where there is no ink."""
+    level = _ink_level(contrast)
+    if level is None:
+        return np.zeros(contrast.shape, np.float32)
+    ink = np.clip((contrast - np.float32(0.25 * level)) / np.float32(0.65 * level), 0, 1)
+    cells = resized(ink > 0.5, fitted(ink.shape, CELLS) if max(ink.shape) > CELLS else ink.shape) > 0.1
+    return np.where(resized(_digit(_blobs(_grown(cells))), ink.shape) > 0, ink, 0)
+
+
+def fitted(shape: tuple[int, ...], box: int) -> tuple[int, int]:
+    """The shape with its longer side set to the box."""
+    height, width = (max(1, round(side * box / max(shape))) for side in shape)
+    return height, width
+
+
+def resized(values: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+
+
+def cropped(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    rows, columns = np.flatnonzero(values.any(axis=1)), np.flatnonzero(values.any(axis=0))
+    return values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _even_paper(pixels: Bytes) -> tuple[int, int, int] | None:
+    """The paper's colour, where one prevails along the edge and shades of it are rare: drawn, not photographed."""
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
+    tones = edge.sum(axis=1) // 3
+    crowd = np.convolve(np.bincount(tones, minlength=256), np.ones(9), "same")
+    red, green, blue = (int(tone) for tone in np.median(edge[abs(tones - crowd.argmax()) < 6], axis=0))
+    off = np.abs(pixels[..., 1].astype(np.int16) - green)
+    alike, nearly = float((off < 6).mean()), float(((off >= 6) & (off < 40)).mean())
+    return (red, green, blue) if alike > 0.3 and nearly < 0.25 * alike else None
+
+
+def _contrast_to_uneven_paper(image: Image.Image) -> Bytes:
+    plane = _plane(image)
+    small = np.asarray(plane.resize(fitted(plane.size, SMALL), Image.Resampling.BOX), np.float32)
+    if ((small - _surface(small)) ** 3).sum() < 0:  # the few pixels far from the paper are darker
+        plane, small = ImageOps.invert(plane), 255 - small
+    light = np.asarray(plane).astype(np.int16)
+    for share in WINDOWS:
+        paper = resized(_without_strokes(small, round(share * SMALL) | 1), light.shape).astype(np.int16)
+        contrast = np.clip(light - paper, 0, 255).astype(np.uint8)
+        if _edges_are_real(contrast, light):
+            break
+    return contrast
+
+
+def _plane(image: Image.Image) -> Image.Image:
+    """The lightness, or the colour channel in which the ink stands out clearly more."""
+    planes = [image.convert("L"), *image.split()]
+    spread = [np.asarray(plane.resize((SMALL, SMALL), Image.Resampling.BOX)).std() for plane in planes]
+    best = int(np.argmax(spread))
+    return planes[best] if spread[best] > 1.3 * spread[0] else planes[0]
+
+
+def _surface(values: Floats) -> Floats:
+    """The light on the paper: a quadratic fitted to most pixels, which the ink's do not bend."""
+    height, width = values.shape
+    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j])
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1)
+    flat, weights = values.ravel(), np.ones(values.size)
+    for _ in range(6):
+        weighted = terms * weights[:, None]
+        surface = terms @ np.linalg.lstsq(weighted.T @ terms, weighted.T @ flat, rcond=None)[0]
+        off = np.abs(flat - surface)
+        weights = 1 / (1 + (off / max(1.5 * float(np.median(off)), 2)) ** 2)
+    return surface.reshape(values.shape).astype(np.float32)
+
+
+def _without_strokes(light: Floats, window: int) -> Floats:
+    """What is light over less than a window, darkened to its surroundings (a morphological opening)."""
+    for extreme in (np.min, np.max):
+        for axis in (0, 1):
+            edges = [(window // 2, window // 2) if axis == side else (0, 0) for side in (0, 1)]
+            padded = np.pad(light, edges, "edge")
+            light = extreme(np.lib.stride_tricks.sliding_window_view(padded, window, axis), axis=-1)
+    return light
+
+
+def _edges_are_real(contrast: Bytes, light: NDArray[np.int16]) -> bool:
+    """Whether ink ends where the picture has an edge; it does not where part of a stroke was taken for paper."""
+    level = _ink_level(contrast)
+    if level is None:
+        return False
+    steps, real = 0.0, 0.0
+    for axis in (0, 1):
+        crossed = np.diff(contrast > level / 2, axis=axis)
+        steps += float(np.abs(np.diff(contrast.astype(np.int16), axis=axis))[crossed].sum())
+        real += float(np.abs(np.diff(light, axis=axis))[crossed].sum())
+    return real > 0.7 * steps
+
+
+def _ink_level(contrast: Bytes) -> float | None:
+    """The usual contrast of ink: the mean of the upper class (Otsu) of what rises above the noise."""
+    calm = contrast[contrast <= int(contrast.max()) // 2]
+    middle = float(np.median(calm))
+    noise = middle + 4.5 * float(np.median(np.abs(calm - middle)))
+    tones = np.arange(256)
+    counts = np.where(tones > max(noise, FAINTEST), np.bincount(contrast.ravel(), minlength=256), 0)
+    if counts.sum() < 4:
+        return None
+    below, sums = counts.cumsum(), (counts * tones).cumsum()
+    above, rest = below[-1] - below, sums[-1] - sums
+    between = below * above * (rest / np.maximum(above, 1) - sums / np.maximum(below, 1)) ** 2
+    split = int(between.argmax())
+    return float(rest[split] / above[split] if above[split] else sums[-1] / below[-1])
+
+
+def _grown(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Each pixel the greatest of its 3×3 neighbourhood."""
+    v = np.pad(values, 1)
+    v = np.maximum(np.maximum(v[:-2], v[1:-1]), v[2:])
+    return np.maximum(np.maximum(v[:, :-2], v[:, 1:-1]), v[:, 2:])
+
+
+def _blobs(mask: Mask) -> Labels:
+    """Labels of the 8-connected blobs of a mask, 0 outside: each pixel takes on the greatest label it can reach."""
+    labels = np.where(mask, np.arange(1, mask.size + 1, dtype=np.int32).reshape(mask.shape), 0)
+    while True:
+        spread = np.where(mask, _grown(labels), 0)
+        spread = np.where(mask, spread.ravel()[spread - 1], 0)
+        if np.array_equal(spread, labels):
+            return labels
+        labels = spread
+
+
+def _digit(blobs: Labels) -> Mask:
+    """The largest blob that is no frame, and those near it that are no specks."""
+    names, counts = np.unique(blobs[blobs > 0], return_counts=True)
+    found = [_Blob.of(blobs == name) for name in names[counts.argsort(kind="stable")[::-1][:16]]]
+    digit, *rest = [blob for blob in found if not any(blob.frames(other) for other in found)] or found
+    while near := [blob for blob in rest if digit.reaches(blob)]:
+        rest = [blob for blob in rest if blob not in near]
+        digit = _Blob.of(np.any([digit.mask, *(blob.mask for blob in near)], axis=0))
+    return digit.mask
+
+
+@dataclass(frozen=True, eq=False)
+class _Blob:
+    mask: Mask
+    box: NDArray[np.intp]  # top, left, bottom, right
+
+    @classmethod
+    def of(cls, mask: Mask) -> "_Blob":
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        return cls(mask, np.array([rows[0], columns[0], rows[-1] + 1, columns[-1] + 1]))
+
+    @property
+    def extent(self) -> int:
+        return int((self.box[2:] - self.box[:2]).max())
+
+    def reaches(self, other: "_Blob") -> bool:
+        gap = np.maximum(self.box[:2] - other.box[2:], other.box[:2] - self.box[2:]).max()
+        return other.extent > 0.15 * self.extent and gap < 0.2 * self.extent
+
+    def frames(self, other: "_Blob") -> bool:
+        """Whether this runs around the other, or along the page's edge beside it."""
+        if other is self or other.extent < 0.08 * max(self.mask.shape):
+            return False
+        around = bool((other.box[:2] > self.box[:2]).all() and (other.box[2:] < self.box[2:]).all())
+        if around and other.extent > 0.3 * self.extent:
+            return self._along(self.box) > 0.7
+        page = np.array([0, 0, *self.mask.shape])
+        return bool((self.box == page).any()) and self._along(page) > 0.7 and other._along(page) < 0.5
+
+    def _along(self, box: NDArray[np.intp]) -> float:
+        """The share of this that lies in the outer 15 % of the box."""
+        top, left, bottom, right = box
+        y, x = round(0.15 * (bottom - top)), round(0.15 * (right - left))
+        inside = self.mask[top + y : bottom - y, left + x : right - x].sum()
+        return 1 - float(inside / self.mask.sum())
