@@ -5,8 +5,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from stages.core.errors import UserError
 
@@ -50,7 +51,7 @@ class Recipe(Section):
     widths: Units | None = None
     optimizer: Literal["sgd", "adam", "adamw"]
     lr: Annotated[float, Field(gt=0, le=10)]
-    batch_size: Count
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
     epochs: Count
     shuffle: bool
     loss: Literal["cross_entropy", "mse"]
@@ -80,15 +81,23 @@ class Params(Section):
 
 def load() -> Params:
     try:
-        values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+        return Params.model_validate(_values())
+    except ValidationError as error:
+        errors = error.errors()  # a misspelt setting is also a missing one: better to say how it is spelt
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        raise UserError(f"params.yaml: {_explain(first)}") from None
+
+
+def _values() -> Any:
+    """By YAML 1.2, as DVC reads and writes it: there 1e-05 is a number, and no key may stand twice."""
+    try:
+        return YAML(typ="safe").load(PARAMS.read_bytes())
     except FileNotFoundError:
         raise UserError("params.yaml is not here: run from the root of the repository") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise UserError(f"params.yaml cannot be read: {error.strerror}") from None
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"params.yaml is not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        raise UserError(f"params.yaml: {_explain(error.errors()[0])}") from None
 
 
 def unknown(kind: str, name: str, known: Sequence[str], where: str) -> str:
@@ -99,12 +108,14 @@ def unknown(kind: str, name: str, known: Sequence[str], where: str) -> str:
 
 def _explain(error: Any) -> str:
     """pydantic's first complaint as one line: which value, what is allowed, where to change it."""
-    key = ".".join(str(part) for part in error["loc"])
+    key = ".".join(str(part) for part in error["loc"]) or "the whole file"
     match error["type"]:
         case "extra_forbidden":
             return unknown("setting", key, _settings(error["loc"][:-1]), "one of")
         case "missing":
             return f"{key} is missing: add it"
+        case "model_type":
+            return f"{key} is {error['input']!r}: it should be settings, each a name and a value"
         case _:
             return f"{key} is {error['input']!r}: {error['msg'].replace('Input should', 'it should')}"
 
