@@ -4,6 +4,7 @@ import inspect
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
@@ -12,7 +13,7 @@ from stages.core.errors import UserError
 def command(main: Callable[..., None], usage: str) -> None:
     """Run a stage from the shell. Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
     parser = ArgumentParser(
-        prog=f"python -m stages.{sys.modules['__main__'].__spec__.name.rpartition('.')[2]}",  # type: ignore[union-attr]
+        prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
         description=usage,
         formatter_class=RawDescriptionHelpFormatter,
     )
