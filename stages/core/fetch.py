@@ -9,6 +9,7 @@ from pathlib import Path
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from stages.core import files
 from stages.core.errors import UserError
@@ -109,12 +110,14 @@ def _download(url: str) -> bytes:
             return _body(answer)
     except requests.exceptions.TooManyRedirects:
         raise Refused("redirected in a circle") from None
-    except requests.exceptions.Timeout:
-        raise Refused(f"no answer within {TIMEOUT_S[1]} s", wait_s=0) from None
+    except (requests.exceptions.Timeout, ReadTimeoutError):
+        raise Refused(f"nothing came for {TIMEOUT_S[1]} s", wait_s=0) from None
     except requests.exceptions.SSLError:
         raise Refused("its certificate is not valid") from None
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, HTTPError) as error:
         raise Refused(f"no connection ({type(error).__name__})", wait_s=0) from None
+    except ValueError as error:
+        raise Refused(f"not an address, or sends us to one that is not ({error})") from None
 
 
 def _check(answer: requests.Response) -> None:
@@ -128,12 +131,14 @@ def _check(answer: requests.Response) -> None:
 
 
 def _body(answer: requests.Response) -> bytes:
-    expected = int(answer.headers.get("Content-Length", 0))
+    """The bytes as they came: requests would unpack what a server calls gzip, and an MNIST file is that already."""
+    expected = answer.raw.length_remaining or 0
+    answer.raw.enforce_content_length = False  # we say ourselves how much is missing
     deadline = time.monotonic() + FILE_DEADLINE_S
     data = bytearray()
     name = answer.url.rpartition("/")[2]
     with tqdm(total=expected or None, desc=name, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-        for piece in answer.iter_content(1 << 16):
+        while piece := answer.raw.read1(1 << 16, decode_content=False):  # what is there: a trickle shall not hold us
             data += piece
             bar.update(len(piece))
             if len(data) > LARGEST_FILE or time.monotonic() > deadline:
