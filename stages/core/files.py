@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from stages.core.errors import UserError
 
 def write(path: Path, data: bytes) -> None:
     """Publish `data` at `path` in one step: no reader, and no kill, ever finds half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
@@ -27,7 +27,8 @@ def write(path: Path, data: bytes) -> None:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}. Free some space or make it writable") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # not there, as a rule; or in a folder that cannot be written
+            partial.unlink()
 
 
 def json_bytes(value: Any) -> bytes:
@@ -54,7 +55,10 @@ def plain(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(_read(path))
+    try:
+        return json.loads(_read(path))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run `dvc repro`, which makes it again") from None
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -71,6 +75,8 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro` (or `dvc pull`), which makes it") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
 
 
 @contextmanager

@@ -109,8 +109,8 @@ def decode_idx(packed: bytes, name: str) -> NDArray[Any]:
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_TYPES:
         raise UserError(f"{name} is not an IDX file: delete it and run again")
     dtype, rank = IDX_TYPES[data[2]], data[3]
-    if len(data) < 4 + 4 * rank:
-        raise UserError(f"{name} ends inside its header: delete it and run again")
+    if len(data) < 4 + 4 * rank or rank > 3:
+        raise UserError(f"{name} ends inside its header or has more than 3 dimensions: delete it and run again")
     shape = tuple(int(size) for size in np.frombuffer(data, ">i4", rank, offset=4))
     values = len(data) - 4 - 4 * rank
     if min(shape, default=0) <= 0 or values != int(np.prod(shape, dtype=object)) * dtype.itemsize:
