@@ -56,6 +56,9 @@ class Endpoints:
             Route("unload", "POST", "/v2/repository/models/{}/unload", self._unload, limits.TENSOR_BYTES),
         ]
 
+    def close(self) -> None:
+        self._workers.shutdown(cancel_futures=True)
+
     @property
     def waiting(self) -> int:
         """Images in the queues."""

@@ -69,6 +69,7 @@ async def serve(settings: Settings, listener: socket.socket, announce: Callable[
     finally:
         ticking.cancel()
         server.close()
+        app.endpoints.close()
         log.close()
 
 

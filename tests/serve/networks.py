@@ -48,17 +48,14 @@ class Graph:
         self.add("Gemm", name, weight, bias, output=output, transB=1)
 
     def batch_norm(self, name: str, channels: int) -> None:
-        roles = {
-            role: self.random.uniform(0.5, 1.5, channels) for role in ("scale", "bias", "mean", "variance")
-        }
+        roles = {role: self.random.uniform(0.5, 1.5, channels) for role in ("scale", "bias", "mean", "variance")}
         self.add("BatchNormalization", name, *(self.constant(f"{name}.{r}", a) for r, a in roles.items()))
 
     def model(self, size: int, network: str, classes: list[str] | None = CLASSES) -> onnx.ModelProto:
         self.add("Softmax", "softmax", output="probabilities", axis=1)
         count = len(classes or CLASSES)
         outputs = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", count])
-            for name in ("logits", "probabilities")
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", count]) for name in ("logits", "probabilities")
         ]
         image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 1, size, size])
         graph = helper.make_graph(self.nodes, network, [image], outputs, self.weights)
