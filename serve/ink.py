@@ -68,11 +68,12 @@ def _contrast_to_uneven_paper(image: Image.Image) -> Bytes:
     small = np.asarray(plane.resize(fitted(plane.size, SMALL), Image.Resampling.BOX), np.float32)
     if ((small - _surface(small)) ** 3).sum() < 0:  # the few pixels far from the paper are darker
         plane, small = ImageOps.invert(plane), 255 - small
-    light = np.asarray(plane).astype(np.int16)
     for share in WINDOWS:
-        paper = resized(_without_strokes(small, round(share * SMALL) | 1), light.shape).astype(np.int16)
-        contrast = np.clip(light - paper, 0, 255).astype(np.uint8)
-        if _edges_are_real(contrast, light):
+        paper = _without_strokes(small, round(share * SMALL) | 1)
+        behind = resized(paper, plane.size[::-1])
+        contrast = np.clip(np.asarray(plane) - behind, 0, 255).astype(np.uint8)
+        level = _ink_level(contrast)
+        if level is not None and _steepest(paper) < 0.4 * level:  # else some ink was taken for paper
             break
     return contrast
 
@@ -109,17 +110,10 @@ def _without_strokes(light: Floats, window: int) -> Floats:
     return light
 
 
-def _edges_are_real(contrast: Bytes, light: NDArray[np.int16]) -> bool:
-    """Whether ink ends where the picture has an edge; it does not where part of a stroke was taken for paper."""
-    level = _ink_level(contrast)
-    if level is None:
-        return False
-    steps, real = 0.0, 0.0
-    for axis in (0, 1):
-        crossed = np.diff(contrast > level / 2, axis=axis)
-        steps += float(np.abs(np.diff(contrast.astype(np.int16), axis=axis))[crossed].sum())
-        real += float(np.abs(np.diff(light, axis=axis))[crossed].sum())
-    return real > 0.7 * steps
+def _steepest(paper: Floats) -> float:
+    """The greatest change over two pixels: light falls softly on paper, and strokes have edges."""
+    down, right = np.abs(paper[2:] - paper[:-2]), np.abs(paper[:, 2:] - paper[:, :-2])
+    return float(max(down.max(initial=0), right.max(initial=0)))
 
 
 def _ink_level(contrast: Bytes) -> float | None:
