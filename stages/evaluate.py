@@ -4,22 +4,24 @@ python -m stages.evaluate lenet_28
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.model import Answer, Model
+from serve.model import Answer, Model, ModelError
 from stages.core import datasets, files, scores
 from stages.core.command import command
 from stages.core.datasets import Labelled
+from stages.core.errors import UserError
 from stages.core.paths import METRICS, MODELS, RESULTS
 
 BATCH = 256
 
 
 def main(network: str) -> None:
-    model = Model.load(MODELS / f"{network}.onnx")
+    model = load(MODELS / f"{network}.onnx")
     size = model.input_shape[-1]
     test, validation = datasets.load("test", size), datasets.load("validation", size)
     answer = predict(model, test.images)
@@ -31,6 +33,13 @@ def main(network: str) -> None:
     metrics = measure(table, answer, test, model.classes) | validate(model, validation)
     files.write_json(METRICS / f"{network}.json", metrics)
     print(f"{network}: {metrics['test']['accuracy']:.2%} of {len(test):,} test images")
+
+
+def load(path: Path) -> Model:
+    try:
+        return Model.load(path)
+    except ModelError as error:
+        raise UserError(f"{error}: run `dvc repro export@{path.stem}`, which makes it") from None
 
 
 def predict(model: Model, images: NDArray[np.uint8]) -> Answer:
@@ -70,8 +79,9 @@ def confusion_rows(table: NDArray[np.int64], classes: list[str]) -> list[dict[st
 
 
 def predictions(test: Labelled, answer: Answer, classes: list[str]) -> Iterator[dict[str, Any]]:
-    for index, (label, row) in enumerate(zip(test.labels, answer.probabilities, strict=True)):
-        best = int(row.argmax())
+    """The class is that of the largest logit, as in the scores: of large logits two may have the same probability."""
+    best_of = answer.logits.argmax(1)
+    for index, (label, best, row) in enumerate(zip(test.labels, best_of, answer.probabilities, strict=True)):
         yield {
             "image": index,
             "actual": classes[label],

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 import serve
-from serve.model import Model
+from serve.model import Model, ModelError
 from stages.core import datasets, files, networks, onnx_file
 from stages.core.command import command
 from stages.core.errors import UserError
@@ -55,7 +56,11 @@ def main(network: str) -> None:
 def restore(training: dict[str, Any], shape: Shape, classes: int) -> nn.Module:
     layers = {name: training["recipe"][name] for name in ("filters", "widths") if name in training["recipe"]}
     network = networks.build(training["network"], shape, classes, **layers)
-    network.load_state_dict(load_file(WEIGHTS / training["network"] / "weights.safetensors"))
+    path = WEIGHTS / training["network"] / "weights.safetensors"
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UserError(f"{path} cannot be used ({' '.join(str(error).split())}): run `dvc repro train`") from None
     return network.eval()
 
 
@@ -77,7 +82,10 @@ def loaded(name: str, data: bytes) -> Model:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.onnx"
         path.write_bytes(data)
-        return Model.load(path)
+        try:
+            return Model.load(path)
+        except ModelError as error:
+            raise UserError(f"{error}. Not published") from None
 
 
 def size(network: nn.Module, shape: Shape, data: bytes) -> dict[str, int]:
