@@ -58,6 +58,7 @@ class Endpoints:
 
     def close(self) -> None:
         self._workers.shutdown(cancel_futures=True)
+        self.repository.close()
 
     @property
     def waiting(self) -> int:

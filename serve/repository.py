@@ -32,13 +32,21 @@ class Repository:
         self.entries: dict[str, Entry] = {}
         self._sources = list(sources)
         self._threads = threads
-        self._downloads = TemporaryDirectory(prefix="cifra-")
+        self._downloads: TemporaryDirectory[str] | None = None
         self._fetch()
+
+    def close(self) -> None:
+        if self._downloads is not None:
+            self._downloads.cleanup()
 
     def _fetch(self) -> None:
         """Models of a registry come as files; an alias may name another one when it is asked again."""
+        if self._downloads is None and any(source.startswith(REGISTRY) for source in self._sources):
+            self._downloads = TemporaryDirectory(prefix="cifra-")
         self._paths = [
-            _fetched(source, self._downloads.name) if source.startswith(REGISTRY) else Path(source)
+            _fetched(source, self._downloads.name)
+            if self._downloads is not None and source.startswith(REGISTRY)
+            else Path(source)
             for source in self._sources
         ]
 
