@@ -1,6 +1,6 @@
 """Compare all networks in one table, and name as champion the one with the highest validation accuracy.
 
-    python -m stages.compare
+python -m stages.compare
 """
 
 from typing import Any

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from stages.core import accelerator, datasets, files, networks, params
 from stages.core.checkpoint import Checkpoints
 from stages.core.command import command
+from stages.core.live import LiveRun
 from stages.core.params import Params
 from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
@@ -58,12 +59,12 @@ def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Che
     built = networks.build(network, shape, len(facts["classes"]), **recipe.layers)
     trainer = Trainer(built.to(record["accelerator"]), recipe, chosen.seed, record["accelerator"])
     resumed = checkpoints.restore(trainer)
-    with Progress(network, recipe.epochs, resumed) as progress:
+    with Progress(network, recipe.epochs, resumed) as progress, LiveRun(record) as live:
         trainer.fit(
             datasets.load("train", shape[-1]),
             datasets.load("validation", shape[-1]),
             progress.step,
-            on_epoch=each(checkpoints.save, progress.epoch),
+            on_epoch=each(checkpoints.save, progress.epoch, live.epoch),
         )
     return trainer
 

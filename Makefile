@@ -1,0 +1,52 @@
+# `make` takes images to served-ready models; `make help` names the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export ORT_DISABLE_TELEMETRY := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: all
+all: setup  ## set up, run the pipeline, print the results
+	dvc repro
+	@python -m stages.results
+
+.PHONY: setup
+setup: $(VENV)/.installed  ## make .venv and install what requirements.lock pins
+
+$(VENV)/.installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Cifra needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + ": try make PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.PHONY: test
+test: setup  ## run all tests
+	pytest
+
+.PHONY: lint
+lint: setup  ## formatting, lint, types
+	ruff format --check .
+	ruff check .
+	mypy
+
+.PHONY: ui
+ui: setup  ## compare runs in MLflow at http://127.0.0.1:5000
+	python -m stages.track
+	@python -m stages.ui
+
+.PHONY: clean
+clean:  ## delete what the pipeline made, but not .venv, downloads, MLflow's runs or DVC's cache
+	rm -rf data/raw data/split weights results figures models/*.onnx reports/*_*.csv .checkpoints
+
+.PHONY: lock
+lock: setup  ## pin the newest versions that pyproject.toml allows
+	$(BIN)/python -m pip install --quiet uv
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		--all-extras --upgrade pyproject.toml -o requirements.lock
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,140 @@
+"""Make MLflow equal to what is on disk: one run per network and fingerprint, the champion registered by its alias.
+
+    python -m stages.track
+
+What is already there is left alone, so this may be repeated, and it rebuilds a store that was deleted.
+"""
+
+import warnings
+from typing import Any
+
+from stages.core import datasets, files, params, store
+from stages.core.command import command
+from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+
+CHAMPION = "champion"
+RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
+
+
+def main() -> None:
+    names = list(params.load().models)
+    client = store.connect()
+    runs = {name: record(client, name) for name in names}
+    champion = files.read_json(REPORTS / "champion.json")["network"]
+    registered = f"cifra-{datasets.facts()['dataset']}"
+    register(client, registered, runs[champion])
+    print(f"MLflow holds {len(names)} runs; models:/{registered}@{CHAMPION} is {champion}. See them with `make ui`")
+
+
+def record(client: Any, network: str) -> str:
+    """The id of the network's run, which afterwards holds all that is on disk about the network."""
+    training = files.read_json(WEIGHTS / network / "training.json")
+    run = store.open_run(client, training)
+    held = content(network)
+    if client.get_run(run).data.tags.get(RECORDED) != held:
+        log(client, run, network, training)
+        client.set_tag(run, RECORDED, held)
+    return run
+
+
+def content(network: str) -> str:
+    """One hash over everything that goes into a run."""
+    paths = [MODELS / f"{network}.onnx", MODELS / f"{network}.json", METRICS / f"{network}.json"]
+    folders = [WEIGHTS / network, RESULTS / network, FIGURES / network]
+    paths += [path for folder in folders for path in sorted(folder.glob("**/*.*"))]
+    return files.sha256(*(path.read_bytes() for path in paths))
+
+
+def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
+    import mlflow
+
+    log_curves(client, run, network)
+    with mlflow.start_run(run_id=run):
+        mlflow.log_params(parameters(training))
+        mlflow.log_metrics(scores(network), step=training["best_epoch"])
+        mlflow.set_tags({"network": network, "accelerator": training["accelerator"], "torch": training["torch"]})
+        log_dataset(mlflow)
+        for folder, name in ((FIGURES / network, "figures"), (RESULTS / network, "results")):
+            mlflow.log_artifacts(str(folder), name)
+        mlflow.log_artifact(str(MODELS / f"{network}.json"))
+        log_model(mlflow, network)
+
+
+def log_curves(client: Any, run: str, network: str) -> None:
+    """The epochs that were not logged while the training ran."""
+    logged = {metric.step for metric in client.get_metric_history(run, "validation_loss")}
+    for row in files.read_csv(WEIGHTS / network / "epochs.csv"):
+        values = {name: float(value) for name, value in row.items()}
+        if int(values["epoch"]) not in logged:
+            store.log_epoch(client, run, int(values["epoch"]), values)
+
+
+def parameters(training: dict[str, Any]) -> dict[str, Any]:
+    recipe: dict[str, Any] = training["recipe"]
+    return recipe | {name: training[name] for name in ("seed", "threads", "accelerator", "dataset")}
+
+
+def scores(network: str) -> dict[str, float]:
+    """Names apart from those of the curves, of which MLflow's table shows the last epoch and not the best."""
+    metrics = files.read_json(METRICS / f"{network}.json")
+    card = files.read_json(MODELS / f"{network}.json")
+    return {
+        **{f"test_{name}": value for name, value in metrics["test"].items()},
+        **{f"best_validation_{name}": value for name, value in metrics["validation"].items()},
+        **{f"class_accuracy/{name}": value for name, value in metrics["classes"].items()},
+        **{name: card[name] for name in ("parameters", "multiplications", "bytes", "best_epoch")},
+    }
+
+
+def log_dataset(mlflow: Any) -> None:
+    from mlflow.data.meta_dataset import MetaDataset
+
+    facts = datasets.facts()
+    dataset = MetaDataset(  # type: ignore[abstract]
+        source(), name=facts["dataset"], digest=facts["sha256"][:32]
+    )
+    mlflow.log_input(dataset, context="training")
+
+
+def source() -> Any:
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+
+    with warnings.catch_warnings(action="ignore"):  # it finds two equal readers of a local path
+        return resolve_dataset_source(str(SPLIT))
+
+
+def log_model(mlflow: Any, network: str) -> None:
+    import numpy as np
+    import onnx
+    from mlflow.models import infer_signature
+
+    proto = onnx.load(MODELS / f"{network}.onnx")
+    shape = [1] + [dimension.dim_value for dimension in proto.graph.input[0].type.tensor_type.shape.dim[1:]]
+    classes = len(datasets.facts()["classes"])
+    answer = np.zeros((1, classes), np.float32)
+    mlflow.onnx.log_model(
+        proto,
+        name="model",
+        signature=infer_signature({"image": np.zeros(shape, np.uint8)}, {"logits": answer, "probabilities": answer}),
+        onnx_execution_providers=["CPUExecutionProvider"],
+        save_as_external_data=False,
+        pip_requirements=["onnxruntime"],
+    )
+
+
+def register(client: Any, name: str, run: str) -> None:
+    """Point the alias to the newest model of that run, made a version of the registered model if it is none yet."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    model = f"models:/{client.get_run(run).outputs.model_outputs[-1].model_id}"
+    try:
+        known = {version.source: version.version for version in client.search_model_versions(f"name = '{name}'")}
+    except MlflowException:
+        known = {}
+    version = known.get(model) or mlflow.register_model(model, name).version
+    client.set_registered_model_alias(name, CHAMPION, version)
+
+
+if __name__ == "__main__":
+    command(main, __doc__)
