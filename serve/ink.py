@@ -1,6 +1,7 @@
 """Tell the ink of one digit from the paper it is on: flat or shaded, clean or ruled, dark or light."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ CELLS = 128  # cells along the longer side on which blobs are told apart
 WINDOWS = (1 / 8, 1 / 5, 1 / 3)  # widest stroke that is not taken for paper, share of the longer side
 FAINTEST = 6  # grey levels that ink must stand out by
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -47,7 +49,7 @@ def resized(values: NDArray[np.generic], shape: tuple[int, ...]) -> Floats:
     return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
 
 
-def cropped(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def cropped(values: NDArray[Scalar]) -> NDArray[Scalar]:
     rows, columns = np.flatnonzero(values.any(axis=1)), np.flatnonzero(values.any(axis=0))
     return values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
@@ -97,7 +99,7 @@ def _surface(values: Floats) -> Floats:
         surface = terms @ np.linalg.lstsq(weighted.T @ terms, weighted.T @ flat, rcond=None)[0]
         off = np.abs(flat - surface)
         weights = 1 / (1 + (off / max(1.5 * float(np.median(off)), 2)) ** 2)
-    return surface.reshape(values.shape).astype(np.float32)
+    return np.asarray(surface.reshape(values.shape), np.float32)
 
 
 def _without_strokes(light: Floats, window: int) -> Floats:
@@ -106,7 +108,8 @@ def _without_strokes(light: Floats, window: int) -> Floats:
         for axis in (0, 1):
             edges = [(window // 2, window // 2) if axis == side else (0, 0) for side in (0, 1)]
             padded = np.pad(light, edges, "edge")
-            light = extreme(np.lib.stride_tricks.sliding_window_view(padded, window, axis), axis=-1)
+            windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis)
+            light = np.asarray(extreme(windows, axis=-1), np.float32)
     return light
 
 
@@ -132,7 +135,7 @@ def _ink_level(contrast: Bytes) -> float | None:
     return float(rest[split] / above[split] if above[split] else sums[-1] / below[-1])
 
 
-def _grown(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _grown(values: NDArray[Scalar]) -> NDArray[Scalar]:
     """Each pixel the greatest of its 3×3 neighbourhood."""
     v = np.pad(values, 1)
     v = np.maximum(np.maximum(v[:-2], v[1:-1]), v[2:])

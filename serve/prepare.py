@@ -1,7 +1,8 @@
 """Set pictures of digits the way MNIST set its own (LeCun et al., 1998), whatever they were drawn on."""
 
 import io
-from typing import Any
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +10,17 @@ from PIL import Image, ImageOps
 
 from serve.ink import contrast_to_paper, cropped, fitted, resized, separate
 
+if TYPE_CHECKING:
+    from serve.model import Model
+
+DIGITS = {"digits", "mnist", "qmnist", "emnist_digits"}  # data sets framed as MNIST's is
 MAX_BYTES = 10_000_000  # of one encoded picture
 MAX_PIXELS = 4_000_000  # as its header declares
 WORK = 512  # pixels of the longer side while looking for the ink
 FINE = 80  # pixels of the digit's longer side while setting its stroke: four times MNIST's
 THINNEST, USUAL = 0.095, 0.125  # MNIST's strokes, share of the digit's longer side
 
-Ink = NDArray[np.floating[Any]] | NDArray[np.uint8]
+Ink = NDArray[np.floating[Any] | np.uint8]
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -42,6 +47,31 @@ def prepare(image: bytes | Image.Image, size: int = 28) -> Bytes:
     if not ink.any():
         raise PrepareError("the image is empty: no ink stands out from the paper")
     return frame(_with_visible_stroke(cropped(ink)), size)
+
+
+def prepare_for(model: "Model", image: bytes | Image.Image) -> Bytes:
+    """[C, H, W] as the model takes it: a digit where it knows digits, else the whole picture. Raises PrepareError."""
+    channels, height, width = model.input_shape
+    if model.metadata.get("dataset", "mnist") in DIGITS and height == width:
+        pixels = prepare(image, height)
+    else:
+        pixels = whole(image, (height, width))
+    return np.repeat(pixels[None], channels, axis=0)
+
+
+def whole(image: bytes | Image.Image, shape: tuple[int, int]) -> Bytes:
+    """The picture in grey, its aspect kept, on a dark ground: inverted where its edge is light, as clothes were."""
+    grey: Bytes = np.asarray(opened(image).convert("L"))
+    edge = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    grey = 255 - grey if edge > 127 else grey
+    if grey.shape == shape:
+        return grey
+    scale = min(shape[0] / grey.shape[0], shape[1] / grey.shape[1])
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    ground = np.full(shape, min(edge, 255 - edge), np.float32)
+    ground[top : top + height, left : left + width] = resized(grey, (height, width))
+    return np.asarray(np.rint(ground), np.uint8)
 
 
 def frame(ink: Ink, size: int = 28) -> Bytes:
@@ -93,8 +123,11 @@ def _with_visible_stroke(ink: Floats) -> Floats:
 
 def _thickened(mask: Mask, radius: float) -> Mask:
     reach = range(-int(radius), int(radius) + 1)
-    disc = [(y, x) for y in reach for x in reach if y * y + x * x <= radius**2]
-    return np.any([np.roll(mask, step, (0, 1)) for step in disc], axis=0)
+    thick = mask.copy()
+    for y, x in product(reach, reach):
+        if y * y + x * x <= radius**2:
+            thick |= np.roll(mask, (y, x), (0, 1))
+    return thick
 
 
 def opened(image: bytes | Image.Image) -> Image.Image:
