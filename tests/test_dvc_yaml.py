@@ -16,12 +16,18 @@ ONE_PER_NETWORK = ("weights/{}", "models/{}.onnx", "models/{}.json", "metrics/{}
 
 
 def imports(module: Path) -> Iterator[Path]:
-    """The files of the project that this one imports itself, packages on the way included."""
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    """The files of the project that this one imports itself when run, packages on the way included."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    typing_only = {node for block in ast.walk(tree) if is_type_checking(block) for node in ast.walk(block)}
+    for node in set(ast.walk(tree)) - typing_only:
         if isinstance(node, ast.Import):
             yield from (file for alias in node.names for file in files_of(alias.name))
         elif isinstance(node, ast.ImportFrom):
             yield from (file for alias in node.names for file in files_of(f"{node.module}.{alias.name}"))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def files_of(name: str) -> Iterator[Path]:
@@ -47,7 +53,12 @@ def needed(stage: str) -> set[str]:
 def code_deps(stage: str) -> set[str]:
     deps = [dep for dep in STAGES[stage]["deps"] if dep.startswith(("stages/", "serve/"))]
     folders = [dep for dep in deps if not dep.endswith(".py")]
-    inside = {file.relative_to(ROOT).as_posix() for folder in folders for file in (ROOT / folder).rglob("*.py")}
+    inside = {
+        file.relative_to(ROOT).as_posix()
+        for folder in folders
+        for file in (ROOT / folder).rglob("*.py")
+        if file.stat().st_size
+    }
     return inside | {dep for dep in deps if dep.endswith(".py")}
 
 

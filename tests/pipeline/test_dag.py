@@ -1,0 +1,112 @@
+"""The whole story, told by DVC in a repository of its own."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from tests.pipeline.conftest import NETWORKS, Repository, yaml
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize("network", [*NETWORKS, "champion"])
+def test_the_onnx_file_answers_uint8_images_in_plain_onnxruntime(repository: Repository, network: str) -> None:
+    session = onnxruntime.InferenceSession(repository.path / "models" / f"{network}.onnx")
+    (image,) = session.get_inputs()
+    logits, probabilities = session.run(None, {"image": np.zeros((3, *image.shape[1:]), np.uint8)})
+    assert (image.name, image.type, logits.shape) == ("image", "tensor(uint8)", (3, 10))
+    assert np.allclose(probabilities.sum(axis=1), 1)
+
+
+def test_nothing_is_left_to_do(repository: Repository) -> None:
+    assert "up to date" in repository.run("dvc", "repro")
+
+
+def test_nothing_that_dvc_makes_is_left_for_git(repository: Repository) -> None:
+    assert repository.run("git", "status", "--porcelain") == ""
+
+
+def test_another_recipe_touches_its_network_alone(repository: Repository) -> None:
+    repository.edit("params.yaml", lambda params: params["models"]["lenet_32"].update(lr=0.02))
+    try:
+        planned = repository.run("dvc", "repro", "--dry")
+    finally:
+        repository.run("git", "checkout", "-q", "params.yaml")
+    assert "train@lenet_32" in planned
+    assert "Running stage 'train@mlp_64_128'" not in planned
+
+
+def test_another_clone_ends_in_the_same_lock(repository: Repository, tmp_path: Path) -> None:
+    other = Repository(tmp_path / "elsewhere")
+    other.run("dvc", "repro")
+    assert (other.path / "dvc.lock").read_bytes() == (repository.path / "dvc.lock").read_bytes()
+
+
+def test_metrics_show_names_every_network(repository: Repository) -> None:
+    shown = json.loads(repository.run("dvc", "metrics", "show", "--json"))
+    files = shown[""]["data"]
+    assert {f"metrics/{name}.json" for name in NETWORKS} == set(files)
+
+
+def test_plots_show_renders(repository: Repository) -> None:
+    repository.run("dvc", "plots", "show", "--out", "plots")
+    page = (repository.path / "plots" / "index.html").read_text()
+    shutil.rmtree(repository.path / "plots")
+    assert "Validation loss" in page
+    assert "lenet_32" in page
+
+
+def test_an_experiment_changes_the_layers_in_one_line(repository: Repository) -> None:
+    repository.run("dvc", "exp", "run", "-n", "small", "-S", "models.lenet_32.filters=[4,8]", "train@lenet_32")
+    try:
+        training = json.loads((repository.path / "weights/lenet_32/training.json").read_text())
+        assert "small" in repository.run("dvc", "exp", "show", "--csv")
+    finally:
+        repository.run("git", "checkout", "-q", ".")
+        repository.run("dvc", "checkout", "-q")
+    assert training["recipe"]["filters"] == [4, 8]
+
+
+def test_a_typo_ends_the_pipeline_with_one_line(repository: Repository) -> None:
+    repository.edit("params.yaml", lambda params: params["models"]["lenet_32"].update(optimizer="adamm"))
+    try:
+        said = repository.run("dvc", "repro", "train@lenet_32", code=255)
+    finally:
+        repository.run("git", "checkout", "-q", "params.yaml")
+    assert "error: params.yaml: models.lenet_32.optimizer is 'adamm'" in said
+    assert "Traceback" not in said
+
+
+def test_the_champion_loads_from_the_registry(repository: Repository) -> None:
+    script = (
+        "import mlflow, numpy as np\n"
+        "mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
+        "model = mlflow.pyfunc.load_model('models:/cifra-digits@champion')\n"
+        "size = model.metadata.signature.inputs.to_dict()[0]['tensor-spec']['shape'][1:]\n"
+        "print(model.predict({'image': np.zeros((2, *size), np.uint8)})['logits'].shape)\n"
+    )
+    assert "(2, 10)" in repository.run("python", "-c", script)
+
+
+def test_tracking_rebuilds_a_deleted_store(repository: Repository) -> None:
+    (repository.path / "mlflow.db").unlink()
+    repository.run("python", "-m", "stages.track")
+    script = (
+        "import mlflow\n"
+        "mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
+        "print(len(mlflow.search_runs(experiment_names=['digits'])), 'runs')\n"
+    )
+    assert f"{len(NETWORKS)} runs" in repository.run("python", "-c", script)
+
+
+def test_the_lock_names_no_place_of_this_machine(repository: Repository) -> None:
+    assert str(repository.path) not in (repository.path / "dvc.lock").read_text()
+
+
+def test_every_network_has_an_entry_in_the_lock(repository: Repository) -> None:
+    stages = yaml.load(repository.path / "dvc.lock")["stages"]
+    assert {f"train@{name}" for name in NETWORKS} <= set(stages)
