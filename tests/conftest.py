@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workspace:
+    """An empty repository with our params.yaml, set to the CPU; the working directory of the test."""
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path, monkeypatch, capsys)

@@ -1,0 +1,168 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.core import networks, params
+from stages.core.errors import UserError
+from tests.workspace import Workspace
+
+
+def complaint() -> str:
+    with pytest.raises(UserError) as caught:
+        networks.check(params.load().models)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "params.yaml" in text
+    return text
+
+
+def test_our_own_are_valid(workspace: Workspace) -> None:
+    chosen = params.load()
+    networks.check(chosen.models)
+    assert chosen.recipe("lenet_28").layers == {"filters": [6, 16], "widths": [120, 84]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("dataset", "mnits", "'digits', 'mnist', 'fashion_mnist', 'kmnist', 'qmnist' or 'emnist_digits'"),
+        ("accelerator", "gpu", "'auto', 'cpu', 'cuda' or 'mps'"),
+        ("language", "fr", "'en' or 'es'"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("seed", 2**32, "less than 4294967296"),
+        ("threads", 0, "greater than or equal to 1"),
+        ("threads", "two", "valid integer"),
+        ("digits__test_share", 1.0, "less than 1"),
+        ("digits__copies", -1, "greater than or equal to 0"),
+        ("split__validation_from", "tset", "'train' or 'test'"),
+        ("split__validation_share", 0, "greater than 0"),
+        ("split__image_size", 7, "greater than or equal to 8"),
+        ("split__subset__train", 0, "greater than or equal to 1"),
+        ("split", [1], "settings, each a name and a value"),
+        ("render__test_images", [], "at least 1 item"),
+        ("render__test_images", [-1], "greater than or equal to 0"),
+        ("models", {}, "at least 1 item"),
+        ("models", ["lenet_28"], "dictionary"),
+        ("models__lenet_28__optimizer", "sdg", "'sgd', 'adam' or 'adamw'"),
+        ("models__lenet_28__loss", "hinge", "'cross_entropy' or 'mse'"),
+        ("models__lenet_28__lr", 0, "greater than 0"),
+        ("models__lenet_28__lr", float("nan"), "less than or equal to 10"),
+        ("models__lenet_28__lr", float("inf"), "less than or equal to 10"),
+        ("models__lenet_28__lr", "fast", "valid number"),
+        ("models__lenet_28__epochs", 2.5, "valid integer"),
+        ("models__lenet_28__epochs", True, "valid integer"),
+        ("models__lenet_28__batch_size", 0, "greater than or equal to 1"),
+        ("models__lenet_28__batch_size", 10**30, "less than or equal to 1000000"),
+        ("models__lenet_28__shuffle", "yes", "valid boolean"),
+        ("models__lenet_28__patience", -1, "greater than or equal to 0"),
+        ("models__lenet_28__filters", 6, "valid list"),
+        ("models__lenet_28__filters", [], "at least 1 item"),
+        ("models__lenet_28__widths", [120, 0], "greater than or equal to 1"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(workspace: Workspace, key: str, value: Any, wanted: str) -> None:
+    workspace.set(**{key: value})
+    text = complaint()
+    assert key.replace("__", ".") in text
+    assert wanted in text
+    bad = value[-1] if isinstance(value, list) and key.endswith(("widths", "test_images")) and value else value
+    assert repr(bad) in text
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("sede", "seed"),
+        ("digits__copys", "digits.copies"),
+        ("split__valdation_share", "split.validation_share"),
+        ("split__subset__trian", "split.subset.train"),
+        ("render__test_image", "render.test_images"),
+        ("models__lenet_28__learning_rate", "models.lenet_28.lr"),
+        ("models__lenet_28__batchsize", "models.lenet_28.batch_size"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_right_one(workspace: Workspace, key: str, meant: str) -> None:
+    workspace.set(**{key: 1})
+    text = complaint()
+    assert f"'{key.replace('__', '.')}'" in text
+    assert f"did you mean '{meant}'?" in text
+
+
+def test_a_setting_that_was_renamed_by_mistake_is_misspelt_rather_than_missing(workspace: Workspace) -> None:
+    workspace.params["sed"] = workspace.params.pop("seed")
+    workspace.set()
+    assert "unknown setting 'sed': did you mean 'seed'?" in complaint()
+
+
+@pytest.mark.parametrize(
+    "key", ["seed", "models", "digits__copies", "split__subset", "split__subset__test", "models__lenet_28__lr"]
+)
+def test_a_missing_setting_is_named(workspace: Workspace, key: str) -> None:
+    *sections, name = key.split("__")
+    section = workspace.params
+    for part in sections:
+        section = section[part]
+    del section[name]
+    workspace.set()
+    assert f"{key.replace('__', '.')} is missing: add it" in complaint()
+
+
+@pytest.mark.parametrize(("name", "meant"), [("lenet28", "lenet_28"), ("simple_cn", "simple_cnn")])
+def test_an_unknown_network_is_named_with_the_nearest(workspace: Workspace, name: str, meant: str) -> None:
+    workspace.set(**{f"models__{name}": workspace.params["models"]["lenet_28"]})
+    text = complaint()
+    assert f"models.{name}" in text
+    assert f"did you mean '{meant}'?" in text
+    assert "first_net" in text
+
+
+def test_a_network_without_an_entry_is_named_with_the_entries(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match="unknown network 'lenet28': did you mean 'lenet_28'"):
+        params.load().recipe("lenet28")
+
+
+@pytest.mark.parametrize(("network", "setting"), [("lenet_28", "filters"), ("mlp_64_128", "widths")])
+def test_layers_that_a_network_has_must_be_given(workspace: Workspace, network: str, setting: str) -> None:
+    del workspace.params["models"][network][setting]
+    workspace.set()
+    assert f"models.{network}.{setting} is missing" in complaint()
+
+
+def test_layers_that_a_network_has_not_must_not_be_given(workspace: Workspace) -> None:
+    workspace.set(models__mlp_64_128__filters=[3])
+    assert "models.mlp_64_128.filters is nothing that this network has: remove it" in complaint()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"- 1\n", b"hello", b"a: [1\nb: 2", b"language: \xe9\n", b"a: \0\n", b"\tseed: 1", b"[" * 1500],
+    ids=["empty", "list", "word", "unclosed", "latin-1", "nul", "tab", "deep"],
+)
+def test_what_is_no_parameters_file_is_said_to_be_none(workspace: Workspace, text: bytes) -> None:
+    Path("params.yaml").write_bytes(text)
+    assert len(complaint()) < 400
+
+
+def test_a_key_that_stands_twice_is_refused(workspace: Workspace) -> None:
+    with Path("params.yaml").open("a") as file:
+        file.write("seed: 7\n")
+    assert "duplicate key" in complaint()
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(workspace: Workspace) -> None:
+    Path("params.yaml").unlink()
+    Path("params.yaml").mkdir()
+    assert "cannot be read" in complaint()
+
+
+def test_a_missing_file_says_where_to_run(workspace: Workspace) -> None:
+    Path("params.yaml").unlink()
+    assert "run from the root of the repository" in complaint()
+
+
+@pytest.mark.parametrize("written", ["1e-05", "1e-5", "1E-5", "0.00001"])
+def test_numbers_are_read_as_dvc_writes_them(workspace: Workspace, written: str) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("lr: 0.0001", f"lr: {written}"))
+    assert params.load().recipe("conv_net").lr == 1e-5

@@ -1,0 +1,117 @@
+"""A scratch repository: its parameters, a small data set, and its stages run as a user would run them."""
+
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from stages.core import datasets
+from stages.core.command import command
+from stages.core.datasets import Array
+from stages.core.paths import SPLIT
+
+ROOT = Path(__file__).parent.parent
+PARAMS: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_bytes())
+CLASSES = tuple("0123456789")
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Workspace:
+    root: Path
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    params: dict[str, Any] = field(default_factory=lambda: deepcopy(PARAMS))
+
+    def __post_init__(self) -> None:
+        self.set(accelerator="cpu", threads=1)
+
+    def set(self, **changes: Any) -> None:
+        """Write params.yaml with these changes; `__` stands for the dot: models__lenet_28__lr=0.1."""
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            section = self.params
+            for name in sections:
+                section = section[name]
+            section[key] = value
+        with Path("params.yaml").open("w", encoding="utf-8") as file:
+            YAML(typ="safe").dump(self.params, file)
+
+    def run(self, stage: str, *arguments: str) -> Outcome:
+        """`python -m stages.STAGE ARGUMENTS`, in this process."""
+        module = importlib.import_module(f"stages.{stage}")
+        if hasattr(module, "LiveRun"):  # MLflow has tests of its own
+            self.monkeypatch.setattr(module, "LiveRun", Unrecorded)
+        self.monkeypatch.setattr(sys, "argv", [stage, *arguments])
+        self.capsys.readouterr()
+        code = 0
+        try:
+            command(module.main, module.__doc__ or "")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+        return Outcome(code, *self.capsys.readouterr())
+
+    def files(self) -> dict[str, bytes]:
+        """All that lies here, params.yaml aside."""
+        found = {str(path.relative_to(self.root)): path for path in self.root.rglob("*") if path.is_file()}
+        return {name: path.read_bytes() for name, path in sorted(found.items()) if name != "params.yaml"}
+
+
+class Unrecorded(contextlib.nullcontext[Any]):
+    """In the place of a run in MLflow."""
+
+    def __enter__(self) -> "Unrecorded":
+        return self
+
+    def epoch(self, trainer: Any) -> None:
+        pass
+
+
+def shell(*command_line: str, **options: Any) -> Outcome:
+    """Python with these arguments in a process of its own, with our modules in reach."""
+    done = subprocess.run(
+        [sys.executable, *command_line],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def easy_images(count: int, seed: int = 0) -> tuple[Array, Array]:
+    """Ten classes told apart by where their bright square lies: [count, 28, 28] and [count], classes in turn."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 60, (count, 28, 28), dtype=np.uint8)
+    labels = (np.arange(count) % 10).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(int(label), 4)
+        image[row * 8 : row * 8 + 7, column * 7 : column * 7 + 7] += 150
+    return images, labels
+
+
+def publish_split(train: int = 100, validation: int = 20, test: int = 20) -> None:
+    """data/split as the stage leaves it, of easy images."""
+    arrays, counts = {}, {}
+    for seed, (name, count) in enumerate({"train": train, "validation": validation, "test": test}.items()):
+        images, labels = easy_images(count, seed)
+        arrays |= {f"{name}_images": images[:, np.newaxis], f"{name}_labels": labels}
+        counts[name] = np.bincount(labels, minlength=10).tolist()
+    facts = {"dataset": "digits", "classes": list(CLASSES), "shape": [1, 28, 28], "counts": counts, "mean": 0.2}
+    datasets.publish(SPLIT, arrays, facts | {"validation_from": "train", "std": 0.2, "raw_sha256": "0" * 64})
