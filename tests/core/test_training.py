@@ -1,0 +1,196 @@
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from stages.core import networks, training
+from stages.core.datasets import Labelled
+from stages.core.errors import UserError
+from stages.core.params import Recipe
+from stages.core.training import Epoch, History, Trainer
+from tests.workspace import PARAMS, easy_images
+
+NETWORKS = sorted(PARAMS["models"])
+
+
+def recipe(network: str = "mlp_64_128", **changes: Any) -> Recipe:
+    return Recipe.model_validate(PARAMS["models"][network] | {"epochs": 2, "batch_size": 16} | changes)
+
+
+def trainer(network: str = "mlp_64_128", seed: int = 1, **changes: Any) -> Trainer:
+    torch.manual_seed(seed)
+    chosen = recipe(network, **changes)
+    shape = networks.input_shape(network, (1, 28, 28))
+    return Trainer(networks.build(network, shape, 10, **chosen.layers), chosen, seed, "cpu")
+
+
+def labelled(count: int, seed: int = 0, size: int = 28) -> Labelled:
+    images, labels = easy_images(count, seed)
+    return Labelled(np.pad(images, ((0, 0), (0, size - 28), (0, size - 28)))[:, np.newaxis], labels)
+
+
+def fit(running: Trainer, count: int = 60, steps: Any = None, epochs: Any = None) -> Trainer:
+    size = running.network.shape[-1] if isinstance(running.network, networks.Network) else 28
+    running.fit(labelled(count, 0, size), labelled(20, 1, size), steps or (lambda *_: None), epochs or (lambda _: None))
+    return running
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_loss_falls(network: str) -> None:
+    """By each course's own recipe, but for the slow learning rates of two of them and the small set."""
+    history = fit(trainer(network, epochs=4, lr=max(0.01, recipe(network).lr) if "mlp" in network else 0.003)).history
+    assert history.epochs[-1].train_loss < history.epochs[0].train_loss
+    assert history.epochs[-1].validation_loss < history.epochs[0].validation_loss
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_every_optimizer_learns_by_every_loss(optimizer: str, loss: str) -> None:
+    lr = 0.1 if optimizer == "sgd" else 0.001
+    history = fit(trainer(optimizer=optimizer, loss=loss, lr=lr, epochs=4)).history
+    assert history.epochs[-1].validation_loss < history.epochs[0].validation_loss
+
+
+@pytest.mark.parametrize("network", ["dropout_cnn", "mlp_64_128"])
+def test_the_same_seed_gives_the_same_weights(network: str) -> None:
+    first, second, other = (fit(trainer(network, seed)).best_weights for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("count", [60, 64, 16, 17, 5])
+def test_means_are_over_images_whatever_the_last_batch(count: int) -> None:
+    """Held against a second way of counting: each image's own loss, noted while training."""
+    running = trainer(batch_size=16, epochs=1)
+    seen: list[float] = []
+    right: list[bool] = []
+
+    def noted(logits: Tensor, labels: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+            seen.extend(each.tolist())
+            right.extend((logits.argmax(1) == labels).tolist())
+        return torch.nn.functional.cross_entropy(logits, labels)
+
+    running.loss = noted
+    epoch = fit(running, count).history.epochs[0]
+    assert len(seen) == count
+    assert epoch.train_loss == pytest.approx(sum(seen) / count, rel=1e-5)
+    assert epoch.train_accuracy == sum(right) / count
+
+
+@pytest.mark.parametrize("batch", [1, 7, 20, 1000])
+def test_evaluation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    network = trainer().network.requires_grad_(False)
+    images, labels = torch.from_numpy(labelled(20).images), torch.arange(20) % 10
+    wanted = torch.nn.functional.cross_entropy(network(images.float() / 255), labels)
+    monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
+    loss, _ = training.evaluate(network, images, labels, training.LOSSES["cross_entropy"])
+    assert loss == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_evaluation_switches_dropout_off() -> None:
+    running = trainer("dropout_cnn")
+    images, labels = torch.from_numpy(labelled(20).images), torch.arange(20) % 10
+    assert len({training.evaluate(running.network, images, labels, running.loss) for _ in range(3)}) == 1
+
+
+def test_a_batch_may_be_larger_than_the_set() -> None:
+    history = fit(trainer(batch_size=10_000, epochs=3), count=20).history
+    assert len(history.steps) == 3
+
+
+def orders(shuffle: bool, epochs: int = 3, seed: int = 1) -> list[list[int]]:
+    running = trainer(shuffle=shuffle, seed=seed)
+    return [torch.cat(list(running._batches(50, epoch))).tolist() for epoch in range(1, epochs + 1)]
+
+
+def test_unshuffled_batches_come_as_they_lie_in_every_epoch() -> None:
+    assert orders(shuffle=False) == [list(range(50))] * 3
+
+
+def test_shuffled_batches_differ_by_epoch_and_seed_and_hold_every_image_once() -> None:
+    found = orders(shuffle=True) + orders(shuffle=True, seed=2)
+    assert len({tuple(order) for order in found}) == 6
+    assert all(sorted(order) == list(range(50)) for order in found)
+
+
+def test_the_order_of_an_epoch_does_not_depend_on_what_was_drawn_before() -> None:
+    assert orders(shuffle=True) == orders(shuffle=True)
+
+
+def test_every_step_is_kept() -> None:
+    history = fit(trainer(batch_size=16, epochs=3), count=60).history
+    assert len(history.steps) == 3 * 4
+    assert all(map(math.isfinite, history.steps))
+
+
+def test_steps_are_told_while_they_happen() -> None:
+    told: list[tuple[int, int]] = []
+    fit(trainer(batch_size=1), count=41, steps=lambda epoch, step, _: told.append((epoch, step)))
+    assert told == [(1, 0), (1, 20), (1, 40), (2, 0), (2, 20), (2, 40)]
+
+
+def with_validation_losses(running: Trainer, monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> list[Any]:
+    """The weights after each epoch, of a training whose validation losses are these."""
+    weights = []
+    rest = iter(losses)
+    monkeypatch.setattr(training, "evaluate", lambda *_: (next(rest), 0.5))
+    fit(running, epochs=lambda it: weights.append({n: w.clone() for n, w in it.network.state_dict().items()}))
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"), [([3, 2, 1], 3), ([1, 2, 3], 1), ([3, 1, 2], 2), ([2, 1, 1], 2), ([1, 1, 1], 1)]
+)
+def test_the_epoch_of_lowest_validation_loss_is_kept(
+    monkeypatch: pytest.MonkeyPatch, losses: list[float], best: int
+) -> None:
+    running = trainer(epochs=3)
+    weights = with_validation_losses(running, monkeypatch, losses)
+    assert running.history.best.epoch == best
+    assert all(torch.equal(kept, weights[best - 1][name]) for name, kept in running.best_weights.items())
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in running.best_weights)
+
+
+@pytest.mark.parametrize(
+    ("patience", "losses", "epochs"),
+    [(0, [1, 2, 3, 4, 5], 5), (1, [1, 2, 0, 0, 0], 2), (2, [3, 4, 2, 3, 3], 5), (2, [1, 1, 1, 1, 1], 3)],
+)
+def test_patience_ends_a_training_that_does_not_get_better(
+    monkeypatch: pytest.MonkeyPatch, patience: int, losses: list[float], epochs: int
+) -> None:
+    running = trainer(epochs=5, patience=patience)
+    with_validation_losses(running, monkeypatch, losses)
+    assert len(running.history.epochs) == epochs
+
+
+def test_a_loss_that_is_no_number_is_one_line() -> None:
+    running = trainer(optimizer="sgd", loss="mse", lr=10.0, epochs=50)
+    with pytest.raises(UserError, match=r"^the loss of epoch \d+ is not a number: lower lr \(now 10\.0\) in params"):
+        fit(running)
+    assert all(map(math.isfinite, running.history.steps))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_validation_loss_that_is_no_number_is_an_error(monkeypatch: pytest.MonkeyPatch, bad: float) -> None:
+    with pytest.raises(UserError, match="is not a number"):
+        with_validation_losses(trainer(epochs=2), monkeypatch, [1, bad])
+
+
+def test_mse_is_that_to_the_one_hot_labels() -> None:
+    logits = torch.tensor([[1.0, 0.0, 0.5], [0.0, 0.0, 2.0]])
+    wanted = (0 + 0 + 0.25 + 0 + 0 + 1) / 6
+    assert float(training.mse(logits, torch.tensor([0, 2]))) == pytest.approx(wanted)
+
+
+def test_pixels_become_shares_of_white() -> None:
+    assert training.as_input(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist() == pytest.approx([0, 0.2, 1])
+
+
+def test_a_history_comes_back_from_its_text_as_it_was() -> None:
+    history = History([Epoch(1, 0.1, 1 / 3, 2 / 3, 0.5)], [math.pi, 1e-12])
+    assert History.parse(history.dump()) == history
