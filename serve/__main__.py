@@ -35,10 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}; try --port", 1)
     host, port = listener.getsockname()[:2]
-    try:
-        asyncio.run(serve(settings, listener, lambda names: _announce(names, host, port)))
-    except (NoModel, ModelError) as error:
-        return _complain(str(error), 1)
+    with listener:
+        try:
+            asyncio.run(serve(settings, listener, lambda names: _announce(names, host, port)))
+        except (NoModel, ModelError) as error:
+            return _complain(str(error), 1)
     return 0
 
 

@@ -46,11 +46,12 @@ from numpy.typing import NDArray
 from serve.layers import Inspector
 from serve.limits import ABLATIONS
 from serve.messages import BINARY, HEADER_LENGTH, Problem, Response, to_json
-from serve.model import Images, Model
-from serve.uploads import Upload
+from serve.model import Model
+from serve.uploads import Upload, images_of
 
 
-def predict(model: Model, upload: Upload, images: Images) -> Response:
+def predict(model: Model, upload: Upload) -> Response:
+    images = images_of(upload, model)
     probabilities = model.predict(images).probabilities
     names = [name for name, _ in upload.items] if len(upload.items) == len(images) else [""] * len(images)
     predictions = [
@@ -64,7 +65,8 @@ def predict(model: Model, upload: Upload, images: Images) -> Response:
     return to_json({**_identity(model), "predictions": predictions})
 
 
-def explain(model: Model, upload: Upload, images: Images, accept: str) -> Response:
+def explain(model: Model, upload: Upload, accept: str) -> Response:
+    images = images_of(upload, model)
     if len(images) != 1:
         raise Problem(400, f"one image is explained at a time, not {len(images)}")
     inspector = inspector_of(model)

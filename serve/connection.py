@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: answers in order, one request at a time, a deadline for whatever it waits for."""
 
 import asyncio
+import socket
 import time
 from typing import Protocol, cast
 
@@ -44,6 +45,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        # asyncio does so only for sockets made with IPPROTO_TCP, which create_server's are not.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if peer else ""
         self.app.connections.add(self)

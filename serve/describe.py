@@ -93,7 +93,7 @@ def index(entries: Mapping[str, Entry], *, only_ready: bool) -> list[dict[str, s
             "name": name,
             "version": entry.model.version if entry.model else "",
             "state": "READY" if entry.model else "UNAVAILABLE",
-            "reason": entry.reason,
+            "reason": "unloaded" if entry.unloaded else entry.reason,
         }
         for name, entry in entries.items()
         if entry.model or not only_ready

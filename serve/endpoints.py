@@ -10,7 +10,7 @@ from serve import answers, describe, limits, oip, uploads
 from serve.batcher import Batcher, Work
 from serve.messages import Problem, Request, Response, busy, decompressed, to_json, unavailable
 from serve.model import Answer, Model
-from serve.repository import Repository
+from serve.repository import Entry, Repository
 from serve.routing import Route
 
 DEFAULT_MODEL = "champion"
@@ -100,37 +100,33 @@ class Endpoints:
     # For people
 
     def _predict(self, request: Request) -> None:
-        self._start(request, lambda model, upload: answers.predict(model, upload, uploads.images(upload, model)))
+        self._submit(request, lambda: answers.predict(*self._read(request)))
 
     def _explain(self, request: Request) -> None:
-        accept = request.header("accept")
-        self._start(
-            request,
-            lambda model, upload: answers.explain(model, upload, uploads.images(upload, model), accept),
-        )
+        self._submit(request, lambda: answers.explain(*self._read(request), request.header("accept")))
 
-    def _start(self, request: Request, work: Callable[[Model, uploads.Upload], Response]) -> None:
+    def _submit(self, request: Request, work: Callable[[], Response]) -> None:
         self._job_room()
         self.jobs += 1
         self._workers.submit(self._job, request, work)
 
-    def _job(self, request: Request, work: Callable[[Model, uploads.Upload], Response]) -> None:
-        """In a worker thread: read the upload, do the work, hand the response to the event loop."""
+    def _job(self, request: Request, work: Callable[[], Response]) -> None:
+        """In a worker thread: do the work unless it is too late, hand the response to the event loop."""
         try:
-            response = self._worked(request, work)
+            if request.gone or time.perf_counter() > request.deadline:
+                raise Problem(504, "waited too long for its turn")
+            response = work()
         except Problem as problem:
             response = problem.response()
         except Exception as error:
             response = self._failed(request, error)
         self._loop.call_soon_threadsafe(self._end, request, response)
 
-    def _worked(self, request: Request, work: Callable[[Model, uploads.Upload], Response]) -> Response:
-        if request.gone or time.perf_counter() > request.deadline:
-            raise Problem(504, "waited too long for its turn")
+    def _read(self, request: Request) -> tuple[Model, uploads.Upload]:
         body = decompressed(request.body, request.header("content-encoding"), limits.UPLOAD_BYTES)
         upload = uploads.read(body, request.header("content-type"), request.query)
         name = upload.options.get("model") or self._default_model()
-        return work(self._model(request, str(name)), upload)
+        return self._model(request, str(name)), upload
 
     def _end(self, request: Request, response: Response) -> None:
         self.jobs -= 1
@@ -191,24 +187,16 @@ class Endpoints:
         return to_json(describe.index(self.repository.entries, only_ready=only_ready))
 
     def _load(self, request: Request, name: str) -> None:
-        self._check_control()
-        self._job_room()
-        self.jobs += 1
-        self._workers.submit(self._load_job, request, name)
+        self._control(request, name, self.repository.load)
 
-    def _load_job(self, request: Request, name: str) -> None:
-        try:
-            entry = self.repository.load(name)
-            response = Problem(400, entry.reason).response() if entry.reason else Response(b"{}")
-        except Problem as problem:
-            response = problem.response()
-        self._loop.call_soon_threadsafe(self._end, request, response)
+    def _unload(self, request: Request, name: str) -> None:
+        self._control(request, name, self.repository.unload)
 
-    def _unload(self, request: Request, name: str) -> Response:
-        self._check_control()
-        self.repository.unload(name)
-        return Response(b"{}")
-
-    def _check_control(self) -> None:
+    def _control(self, request: Request, name: str, change: Callable[[str], Entry]) -> None:
         if not self._model_control:
             raise Problem(403, "models are loaded and unloaded only by a server started with --model-control")
+        self._submit(request, lambda: _changed(change(name)))
+
+
+def _changed(entry: Entry) -> Response:
+    return Problem(400, entry.reason).response() if entry.reason else Response(b"{}")

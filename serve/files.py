@@ -36,11 +36,12 @@ SECURITY = {
 
 
 def find(path: str) -> Path | None:
-    """The file for a path of the URL: /docs/… from docs, all others from page."""
+    """The file for a path of the URL: /docs, /docs/… and /openapi.json from docs, all others from page."""
     path = unquote(path)
-    root, relative = (DOCS, path.removeprefix("/docs")) if path.startswith("/docs") else (PAGE, path)
     if "\0" in path or "\\" in path:
         return None
+    is_documentation = path == "/openapi.json" or path == "/docs" or path.startswith("/docs/")
+    root, relative = (DOCS, path.removeprefix("/docs")) if is_documentation else (PAGE, path)
     file = (root / relative.lstrip("/")).resolve()
     file = file / "index.html" if file == root else file
     return file if file.is_relative_to(root) and file.suffix in TYPES and file.is_file() else None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Lock
 
 from serve.limits import MODELS
 from serve.messages import Problem, unavailable
@@ -32,23 +33,29 @@ class Repository:
         self.entries: dict[str, Entry] = {}
         self._sources = list(sources)
         self._threads = threads
+        self._changing = Lock()
         self._downloads: TemporaryDirectory[str] | None = None
         self._fetch()
 
     def close(self) -> None:
         if self._downloads is not None:
             self._downloads.cleanup()
+            self._downloads = None
 
     def _fetch(self) -> None:
         """Models of a registry come as files; an alias may name another one when it is asked again."""
-        if self._downloads is None and any(source.startswith(REGISTRY) for source in self._sources):
-            self._downloads = TemporaryDirectory(prefix="cifra-")
-        self._paths = [
-            _fetched(source, self._downloads.name)
-            if self._downloads is not None and source.startswith(REGISTRY)
-            else Path(source)
-            for source in self._sources
-        ]
+        self._paths = [self._path(source) for source in self._sources]
+
+    def _path(self, source: str) -> Path:
+        if not source.startswith(REGISTRY):
+            return Path(source)
+        if self._downloads is None:
+            self._downloads = TemporaryDirectory(prefix="cifra-", ignore_cleanup_errors=True)
+        try:
+            return _fetched(source, self._downloads.name)
+        except ModelError:
+            self.close()
+            raise
 
     @property
     def ready(self) -> bool:
@@ -61,13 +68,17 @@ class Repository:
             known = ", ".join(self.entries) or "no model"
             raise Problem(404, f"unknown model {name[:80]!r}; there is {known}")
         if entry.model is None:
-            raise unavailable(f"model {name!r} is not ready: {entry.reason}")
+            raise unavailable(f"model {name!r} is not ready: {entry.reason or 'unloaded'}")
         if version is not None and version != entry.model.version:
             raise Problem(404, f"unknown version {version[:80]!r} of {name!r}; it is {entry.model.version!r}")
         return entry.model
 
     def refresh(self, *, force: bool = False) -> list[str]:
         """Look at the files again; load those that changed, or all. Returns one line for each change."""
+        with self._changing:
+            return self._refresh(force)
+
+    def _refresh(self, force: bool) -> list[str]:
         if force:
             self._fetch()
         found = {path.stem: path for path in _files(self._paths)}
@@ -80,14 +91,17 @@ class Repository:
 
     def load(self, name: str) -> Entry:
         """Load one name again from its file."""
-        entry = self._entry(name)
-        loaded = self._loaded(entry.path, replace(entry, unloaded=False))
-        self.entries = {**self.entries, name: loaded}
+        with self._changing:
+            entry = self._entry(name)
+            loaded = self._loaded(entry.path, replace(entry, unloaded=False))
+            self.entries = {**self.entries, name: loaded}
         return loaded
 
-    def unload(self, name: str) -> None:
-        entry = replace(self._entry(name), model=None, reason="unloaded", unloaded=True)
-        self.entries = {**self.entries, name: entry}
+    def unload(self, name: str) -> Entry:
+        with self._changing:
+            entry = replace(self._entry(name), model=None, reason="", unloaded=True)
+            self.entries = {**self.entries, name: entry}
+        return entry
 
     def _entry(self, name: str) -> Entry:
         if name not in self.entries:
@@ -114,7 +128,7 @@ class Repository:
 
 def _line(name: str, entry: Entry) -> str:
     if entry.model is None:
-        return f"{name}: not served: {entry.reason}"
+        return f"{name}: not served: {entry.reason or 'unloaded'}"
     if entry.reason:
         return f"{name}: version {entry.model.version} goes on: {entry.reason}"
     return f"{name}: version {entry.model.version} of {entry.model.network} is ready"

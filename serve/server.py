@@ -57,9 +57,10 @@ async def serve(settings: Settings, listener: socket.socket, announce: Callable[
     server = await loop.create_server(lambda: Connection(app), sock=listener)
     ticking = loop.create_task(_tick(app))
     try:
-        app.note_changes(await asyncio.to_thread(repository.refresh))
+        changes = await asyncio.to_thread(repository.refresh)
         if not repository.ready:
             raise NoModel(_why(settings, repository))
+        app.note_changes(changes)
         app.endpoints.started = True
         announce(list(repository.entries))
         watching = loop.create_task(_watch(app, loop))

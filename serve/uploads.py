@@ -47,7 +47,7 @@ def read(body: bytes, content_type: str, query: str) -> Upload:
     return Upload(upload.items, options | upload.options)
 
 
-def images(upload: Upload, model: Model) -> Images:
+def images_of(upload: Upload, model: Model) -> Images:
     """[N, C, H, W] as the model takes them. Raises Problem."""
     if not upload.items:
         raise Problem(400, f"no image; send {ACCEPTED}")

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -134,6 +135,13 @@ def process(directory: Path, *arguments: str, **environment: str) -> Iterator[Pr
         finally:
             child.kill()
             child.wait(20)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.perf_counter() + seconds
+    while not condition():
+        assert time.perf_counter() < end, "it did not happen in time"
+        time.sleep(0.01)
 
 
 def infer_body(images: Any, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from serve import limits
-from tests.serve.running import Client, Running, infer_body, running
+from tests.serve.running import Client, Running, infer_body, running, wait_for
 
 INFER = "/v2/models/lenet_28/infer"
 Make = Callable[..., np.ndarray]
@@ -243,21 +243,14 @@ def test_a_client_that_does_not_read_is_let_go(server: Running, monkeypatch: pyt
         connection.settimeout(5)
         request = _request("POST", "/explain?model=mlp", bytes(784), "Content-Type: application/octet-stream")
         connection.sendall(request)
-        _wait(lambda: len(server.app.connections) > before)
-        _wait(lambda: len(server.app.connections) == before)
-
-
-def _wait(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.perf_counter() + seconds
-    while not condition():
-        assert time.perf_counter() < end
-        time.sleep(0.01)
+        wait_for(lambda: len(server.app.connections) > before)
+        wait_for(lambda: len(server.app.connections) == before)
 
 
 def test_too_many_connections_get_429(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CONNECTIONS", len(server.app.connections) + 2)
     held = [server.client.connect() for _ in range(2)]
-    _wait(lambda: len(server.app.connections) >= 2)
+    wait_for(lambda: len(server.app.connections) >= 2)
     answer = server.client.raw(b"")
     assert _status(answer) == 429
     assert b"retry-after: 1" in answer
@@ -271,7 +264,7 @@ def test_bodies_in_memory_are_bounded_all_together(server: Running, monkeypatch:
     with server.client.connect() as first:
         first.sendall(half)
         assert _status(first.recv(65536)) == 429
-    _wait(lambda: server.app.held == 0)
+    wait_for(lambda: server.app.held == 0)
 
 
 def test_too_many_pipelined_requests_get_429(client: Client) -> None:
