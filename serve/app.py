@@ -9,6 +9,7 @@ from serve import files, metrics
 from serve.access_log import AccessLog
 from serve.connection import Connection
 from serve.endpoints import Endpoints
+from serve.gallery import Gallery
 from serve.guard import Guard
 from serve.messages import Problem, Request, Response
 from serve.repository import Repository
@@ -27,7 +28,8 @@ class App:
         self.metrics = metrics.Metrics()
         self.endpoints = Endpoints(repository, self.failed, model_control=model_control)
         self._guard = guard
-        self._router = Router([*self.endpoints.routes(), Route("metrics", "GET", "/metrics", self._metrics)])
+        metrics_route = Route("metrics", "GET", "/metrics", self._metrics)
+        self._router = Router([*self.endpoints.routes(), *Gallery(repository).routes(), metrics_route])
         self._add_gauges()
 
     def admit(self, request: Request) -> int:
