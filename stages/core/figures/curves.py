@@ -1,0 +1,67 @@
+"""How a network learnt: the loss of each update, and loss and accuracy of each epoch."""
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+from stages.core.figures.outcome import Outcome
+from stages.core.figures.style import BLUE, FAINT, GREY, ORANGE, Sheet
+from stages.core.figures.words import Words
+
+WINDOW = 60  # updates
+
+
+def running_mean(values: ArrayLike, window: int = WINDOW) -> NDArray[np.float64]:
+    """The mean of each `window` values in a row; the first belongs to the last value of the first window."""
+    total = np.cumsum(np.concatenate([[0.0], np.asarray(values, np.float64)]))
+    means: NDArray[np.float64] = (total[window:] - total[:-window]) / window
+    return means
+
+
+def steps(outcome: Outcome, say: Words) -> Sheet:
+    count, epochs = len(outcome.steps), len(outcome.epochs["epoch"])
+    sheet = Sheet(say("steps", network=outcome.network), say("steps_note"), body=3.9)
+    axes = sheet.axes(0.8, 0.1, 6.95, 3.2, xlim=(0, count + 1))
+    axes.grid(axis="x", visible=False)
+    axes.vlines(np.arange(1, epochs) * count / epochs, 0, 1, FAINT, lw=0.7, transform=axes.get_xaxis_transform())
+    axes.plot(np.arange(1, count + 1), outcome.steps, color=BLUE, alpha=0.3, lw=0.8, label=say("update"))
+    means = running_mean(outcome.steps)
+    axes.plot(np.arange(WINDOW, WINDOW + len(means)), means, color=BLUE, lw=2, label=say("running_mean", window=WINDOW))
+    axes.set(xlabel=say("batch", batch=outcome.recipe["batch_size"]), ylabel=say(outcome.recipe["loss"]))
+    axes.set_ylim(0, max(outcome.steps) * 1.05)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say.count(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.number(value, 1)))
+    axes.legend(loc="upper right")
+    return sheet
+
+
+def epochs(outcome: Outcome, say: Words) -> Sheet:
+    caution = say("test_chose") if outcome.test_chose else ""
+    sheet = Sheet(say("epochs", network=outcome.network), say("epochs_note"), body=4.1, caution=caution)
+    loss, accuracy = sheet.axes(0.8, 0.1, 2.95, 2.95), sheet.axes(4.8, 0.1, 2.95, 2.95)
+    _curves(loss, outcome, "loss", say)
+    loss.set(ylabel=say(outcome.recipe["loss"]), ylim=(0, None))
+    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.brief(value)))
+    _curves(accuracy, outcome, "accuracy", say)
+    accuracy.set(ylabel=say("accuracy"))
+    accuracy.yaxis.set_major_formatter(FuncFormatter(_percents(say)))
+    handles, labels = loss.get_legend_handles_labels()
+    sheet.figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.08, 0.01), ncols=3)
+    return sheet
+
+
+def _curves(axes: Axes, outcome: Outcome, what: str, say: Words) -> None:
+    numbers = outcome.epochs["epoch"]
+    best = outcome.best_epoch
+    axes.axvline(best, color=GREY, ls=":", lw=1.5, label=say("best_epoch", epoch=best))
+    for name, colour, marker in (("train", BLUE, "o"), ("validation", ORANGE, "s")):
+        axes.plot(numbers, outcome.epochs[f"{name}_{what}"], color=colour, marker=marker, ms=5, label=say(name))
+    axes.set(xlabel=say("epoch"), xlim=(0.7, len(numbers) + 0.3))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _percents(say: Words) -> Callable[[float, int | None], str]:
+    return lambda value, _: say.percent(value, 0)

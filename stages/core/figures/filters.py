@@ -1,0 +1,53 @@
+"""What the first layer looks for: its filters, or the weights of its most active units as pictures."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.layers import Inspector, Layer
+from stages.core.figures.drawing import draw_scale
+from stages.core.figures.style import GREY, MARGIN, WIDTH, Floats, Sheet, coloured
+from stages.core.figures.words import Words
+
+FILTERS = 128
+UNITS = 32
+COLUMNS = 8
+LEFT = 0.9  # inches; the scale stands left of it
+
+
+def filters(inspector: Inspector, images: NDArray[np.uint8], say: Words) -> Sheet:
+    """`images` [N, C, H, W] tell which units of a dense first layer are the most active."""
+    layer = next(layer for layer in inspector.layers if layer.kind in ("convolution", "dense"))
+    network, weights = inspector.model.network, inspector.weights(layer.name)
+    explained = f"{say('filters_note')} {say('bias')}"
+    if layer.kind == "convolution":
+        pictures, chosen = weights["weight"].mean(axis=1), np.arange(len(weights["weight"]))[:FILTERS]
+        title = say("filters", network=network, layer=layer.name, count=len(weights["weight"]))
+    else:
+        channels, height, width = inspector.model.input_shape
+        pictures = weights["weight"].reshape(-1, channels, height, width).mean(axis=1)
+        chosen = most_active(inspector, layer, images)
+        title = say("units_filters", network=network, layer=layer.name)
+        explained = say("units_filters_note", count=len(chosen), size=f"{height}×{width}") + explained
+    biases = weights.get("bias", np.zeros(len(pictures), np.float32))
+    return _draw(title, explained, pictures[chosen], biases[chosen], chosen, say)
+
+
+def most_active(inspector: Inspector, layer: Layer, images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The units with the largest mean answer above zero, largest first."""
+    activity = inspector.activations(images)[layer.name].clip(min=0).mean(axis=0)
+    return np.argsort(-activity, kind="stable")[:UNITS]
+
+
+def _draw(title: str, note: str, pictures: Floats, biases: Floats, numbers: NDArray[np.intp], say: Words) -> Sheet:
+    cell = (WIDTH - MARGIN - LEFT) / COLUMNS
+    height = cell + 0.17
+    sheet = Sheet(title, note, body=0.15 + height * -(-len(pictures) // COLUMNS))
+    limit = float(np.abs(pictures).max())
+    shades = coloured(pictures, limit, signed=True)
+    for index, (number, bias) in enumerate(zip(numbers, biases, strict=True)):
+        left, top = LEFT + cell * (index % COLUMNS), 0.1 + height * (index // COLUMNS)
+        sheet.picture(shades[index], left, top, cell - 0.1, cell - 0.1)
+        text = f"{number + 1}   b {say.number(float(bias))}"
+        sheet.text(left + (cell - 0.1) / 2, top + cell - 0.07, text, ha="center", va="top", size=8, color=GREY)
+    draw_scale(sheet, limit, True, LEFT - 0.25, 0.1, cell - 0.1, say)
+    return sheet

@@ -1,0 +1,96 @@
+"""Draw the figures one would show in a lecture, in English or Spanish (`language` in params.yaml).
+
+    python -m stages.render
+
+What happens inside a network is read from its ONNX file.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.layers import Inspector
+from serve.model import Model
+from stages.core import datasets, files, params
+from stages.core.command import command
+from stages.core.datasets import Labelled
+from stages.core.errors import UserError
+from stages.core.figures import curves, filters, maps, samples, scores, style, tables
+from stages.core.figures.maps import Looked
+from stages.core.figures.outcome import Outcome
+from stages.core.figures.style import Sheet
+from stages.core.figures.words import Words
+from stages.core.paths import FIGURES, MODELS, REPORTS
+
+Named = Iterator[tuple[str, Sheet]]
+ACTIVITY = 256  # test images that tell which units are active
+
+
+def main() -> None:
+    settings = params.load()
+    facts, test = datasets.facts(), datasets.load("test")
+    chosen = choose(settings.render.test_images, len(test))
+    outcomes = [Outcome.read(network, facts) for network in settings.models]
+    say = Words(settings.language)
+    count = 0
+    with style.applied(), files.fresh_folder(FIGURES) as fresh:
+        for name, sheet in draw(outcomes, facts, test, chosen, say):
+            sheet.save(fresh / f"{name}.png")
+            count += 1
+    print(f"{count} figures in {FIGURES}")
+
+
+def choose(numbers: Sequence[int], count: int) -> list[int]:
+    """The chosen test images, each once."""
+    beyond = [number for number in numbers if number >= count]
+    if beyond:
+        raise UserError(
+            f"params.yaml: render.test_images has {beyond[0]}, but the test set has {count} images: "
+            f"allowed is 0 to {count - 1}"
+        )
+    return list(dict.fromkeys(numbers))
+
+
+def draw(outcomes: Sequence[Outcome], facts: dict[str, Any], test: Labelled, chosen: list[int], say: Words) -> Named:
+    """Every figure and its name, one at a time."""
+    yield "samples", samples.samples(datasets.load("train"), facts, say)
+    yield "edge_filter", samples.edge_filter(test.images[chosen[0], 0], say)
+    yield "accuracy_by_class", scores.accuracy_by_class(outcomes, say)
+    rows = files.read_csv(REPORTS / "comparison.csv")
+    champion = files.read_json(REPORTS / "champion.json")["network"]
+    yield "comparison", scores.comparison(rows, champion, outcomes, say)
+    for outcome in outcomes:
+        for name, sheet in chain(draw_scores(outcome, test, say), draw_inside(outcome, test, chosen, say)):
+            yield f"{outcome.network}/{name}", sheet
+
+
+def draw_scores(outcome: Outcome, test: Labelled, say: Words) -> Named:
+    yield "steps", curves.steps(outcome, say)
+    yield "epochs", curves.epochs(outcome, say)
+    yield "confusion", scores.confusion(outcome, say)
+    yield "mistakes", samples.mistakes(outcome, test.images[:, 0], say)
+    yield "layers", tables.layers(outcome, say)
+
+
+def draw_inside(outcome: Outcome, test: Labelled, chosen: list[int], say: Words) -> Named:
+    inspector = Inspector(Model.load(MODELS / f"{outcome.network}.onnx"))
+    size = inspector.model.input_shape[-1]
+    yield "filters", filters.filters(inspector, datasets.resize(test.images[:ACTIVITY], size), say)
+    looked = look(inspector, datasets.resize(test.images[chosen], size), chosen, test.labels[chosen])
+    for index, number in enumerate(chosen):
+        yield f"feature_maps_{number}", maps.feature_maps(looked, index, say)
+    for layer in looked.layers:
+        if layer.kind == "convolution":
+            yield f"compared_{layer.name}", maps.compared(looked, layer, say)
+
+
+def look(inspector: Inspector, images: NDArray[np.uint8], numbers: list[int], labels: NDArray[np.uint8]) -> Looked:
+    actual = [inspector.model.classes[label] for label in labels]
+    return Looked(inspector, numbers, images, actual, inspector.activations(images))
+
+
+if __name__ == "__main__":
+    command(main, __doc__)
