@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageFilter, ImageOps
 
 SMALL = 64  # pixels of the longer side on which paper and light are judged
+NEIGHBOURHOOD = 7  # of those pixels, the standard deviation
 CELLS = 128  # cells along the longer side on which blobs are told apart
 WINDOWS = (1 / 8, 1 / 5, 1 / 3)  # widest stroke that is not taken for paper, share of the longer side
 FAINTEST = 6  # grey levels that ink must stand out by
@@ -67,15 +68,17 @@ def _even_paper(pixels: Bytes) -> tuple[int, int, int] | None:
 
 def _contrast_to_uneven_paper(image: Image.Image) -> Bytes:
     plane = _plane(image)
-    small = np.asarray(plane.resize(fitted(plane.size, SMALL), Image.Resampling.BOX), np.float32)
-    if ((small - _surface(small)) ** 3).sum() < 0:  # the few pixels far from the paper are darker
+    thumbnail = plane.resize(fitted(plane.size, SMALL), Image.Resampling.BOX)
+    small = np.asarray(thumbnail, np.float32)
+    off = small - np.asarray(thumbnail.filter(ImageFilter.GaussianBlur(NEIGHBOURHOOD)))
+    if (off**3).sum() < 0:  # ink is the side to which few pixels lie far off their surroundings: here the dark one
         plane, small = ImageOps.invert(plane), 255 - small
-    for share in WINDOWS:
-        paper = _without_strokes(small, round(share * SMALL) | 1)
+    papers = [_without_strokes(small, round(share * SMALL) | 1) for share in WINDOWS]
+    for paper in papers:
         behind = resized(paper, plane.size[::-1])
         contrast = np.clip(np.asarray(plane) - behind, 0, 255).astype(np.uint8)
         level = _ink_level(contrast)
-        if level is not None and _steepest(paper) < 0.4 * level:  # else some ink was taken for paper
+        if level is not None and _edges(paper, papers[-1]) < 0.4 * level:
             break
     return contrast
 
@@ -86,20 +89,6 @@ def _plane(image: Image.Image) -> Image.Image:
     spread = [np.asarray(plane.resize((SMALL, SMALL), Image.Resampling.BOX)).std() for plane in planes]
     best = int(np.argmax(spread))
     return planes[best] if spread[best] > 1.3 * spread[0] else planes[0]
-
-
-def _surface(values: Floats) -> Floats:
-    """The light on the paper: a quadratic fitted to most pixels, which the ink's do not bend."""
-    height, width = values.shape
-    y, x = (axis.ravel() for axis in np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j])
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], 1)
-    flat, weights = values.ravel(), np.ones(values.size)
-    for _ in range(6):
-        weighted = terms * weights[:, None]
-        surface = terms @ np.linalg.lstsq(weighted.T @ terms, weighted.T @ flat, rcond=None)[0]
-        off = np.abs(flat - surface)
-        weights = 1 / (1 + (off / max(1.5 * float(np.median(off)), 2)) ** 2)
-    return np.asarray(surface.reshape(values.shape), np.float32)
 
 
 def _without_strokes(light: Floats, window: int) -> Floats:
@@ -113,10 +102,12 @@ def _without_strokes(light: Floats, window: int) -> Floats:
     return light
 
 
-def _steepest(paper: Floats) -> float:
-    """The greatest change over two pixels: light falls softly on paper, and strokes have edges."""
-    down, right = np.abs(paper[2:] - paper[:-2]), np.abs(paper[:, 2:] - paper[:, :-2])
-    return float(max(down.max(initial=0), right.max(initial=0)))
+def _edges(paper: Floats, surest: Floats) -> float:
+    """The paper's steepest edge where the surest has none: left there by strokes wider than the window."""
+    return max(
+        float((np.abs(paper[2:] - paper[:-2]) - np.abs(surest[2:] - surest[:-2])).max(initial=0)),
+        float((np.abs(paper[:, 2:] - paper[:, :-2]) - np.abs(surest[:, 2:] - surest[:, :-2])).max(initial=0)),
+    )
 
 
 def _ink_level(contrast: Bytes) -> float | None:

@@ -40,12 +40,15 @@ def prepare(image: bytes | Image.Image, size: int = 28) -> Bytes:
     Raises:
         PrepareError: not a PNG or JPEG, damaged, too large, or without ink.
     """
-    contrast = contrast_to_paper(opened(image))
+    picture = opened(image)
+    contrast = contrast_to_paper(picture)
     if contrast.shape == (size, size) and _is_framed(contrast):
         return contrast
     ink = separate(contrast)
     if not ink.any():
         raise PrepareError("the image is empty: no ink stands out from the paper")
+    if panel := _panel(ink > 0.5):
+        return prepare(picture.crop(panel), size)
     return frame(_with_visible_stroke(cropped(ink)), size)
 
 
@@ -108,6 +111,21 @@ def _is_framed(contrast: Bytes) -> bool:
     centres = [float(ink.sum(axis=axis) @ np.arange(size) / ink.sum()) for axis in (0, 1)]
     off_centre = max(abs(centre - size / 2) for centre in centres)
     return off_centre < 1.2 and abs(max(cropped(ink).shape) - size * 20 / 28) < 1.5
+
+
+def _panel(ink: Mask) -> tuple[int, int, int, int] | None:
+    """The inside of a filled rectangle with holes, as left, top, right and bottom: a picture within the picture."""
+    height, width = cropped(ink).shape
+    rows = np.flatnonzero(ink.sum(axis=1) > 0.8 * width)
+    columns = np.flatnonzero(ink.sum(axis=0) > 0.8 * height)
+    if len(rows) < 0.1 * height or len(columns) < 0.1 * width:
+        return None
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    filled = ink[top:bottom, left:right]
+    sides = (filled[0], filled[-1], filled[:, 0], filled[:, -1])
+    if min(side.mean() for side in sides) < 0.9 or not 0.4 < filled.mean() < 0.99 or min(filled.shape) < 16:
+        return None
+    return int(left) + 2, int(top) + 2, int(right) - 2, int(bottom) - 2
 
 
 def _with_visible_stroke(ink: Floats) -> Floats:
