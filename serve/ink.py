@@ -63,7 +63,8 @@ def _even_paper(pixels: Bytes) -> tuple[int, int, int] | None:
     red, green, blue = (int(tone) for tone in np.median(edge[abs(tones - crowd.argmax()) < 6], axis=0))
     off = np.abs(pixels[..., 1].astype(np.int16) - green)
     alike, nearly = float((off < 6).mean()), float(((off >= 6) & (off < 40)).mean())
-    return (red, green, blue) if alike > 0.3 and nearly < 0.25 * alike else None
+    is_even = nearly < 0.25 * alike or float((np.abs(edge - (red, green, blue)).max(axis=1) < 4).mean()) > 0.9
+    return (red, green, blue) if alike > 0.3 and is_even else None
 
 
 def _contrast_to_uneven_paper(image: Image.Image) -> Bytes:

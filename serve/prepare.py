@@ -118,12 +118,13 @@ def _panel(ink: Mask) -> tuple[int, int, int, int] | None:
     height, width = cropped(ink).shape
     rows = np.flatnonzero(ink.sum(axis=1) > 0.8 * width)
     columns = np.flatnonzero(ink.sum(axis=0) > 0.8 * height)
-    if len(rows) < 0.1 * height or len(columns) < 0.1 * width:
+    if rows.size < 16 or columns.size < 16:
         return None
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     filled = ink[top:bottom, left:right]
     sides = (filled[0], filled[-1], filled[:, 0], filled[:, -1])
-    if min(side.mean() for side in sides) < 0.9 or not 0.4 < filled.mean() < 0.99 or min(filled.shape) < 16:
+    is_whole = min(filled.shape[0] / height, filled.shape[1] / width) > 0.85  # ticks may stick out
+    if not is_whole or min(side.mean() for side in sides) < 0.98 or not 0.4 < filled.mean() < 0.99:
         return None
     return int(left) + 2, int(top) + 2, int(right) - 2, int(bottom) - 2
 
