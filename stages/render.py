@@ -60,8 +60,7 @@ def draw(outcomes: Sequence[Outcome], facts: dict[str, Any], test: Labelled, cho
     yield "edge_filter", samples.edge_filter(test.images[chosen[0], 0], say)
     yield "accuracy_by_class", scores.accuracy_by_class(outcomes, say)
     rows = files.read_csv(REPORTS / "comparison.csv")
-    champion = files.read_json(REPORTS / "champion.json")["network"]
-    yield "comparison", scores.comparison(rows, champion, outcomes, say)
+    yield "comparison", scores.comparison(rows, outcomes, say)
     for outcome in outcomes:
         for name, sheet in chain(draw_scores(outcome, test, say), draw_inside(outcome, test, chosen, say)):
             yield f"{outcome.network}/{name}", sheet

@@ -61,7 +61,8 @@ def feature_maps(looked: Looked, index: int, say: Words) -> Sheet:
     sheet.picture(grey(looked.images[index, 0]), LEFT, 0.1, 1.0, 1.0)
     top = 1.3
     for layer, value, picture, height in zip(looked.layers, values, pictures, heights, strict=True):
-        _label(sheet, top, layer.name, say(layer.kind), _size(value, say))
+        kind = "max_pooling" if layer.op == "MaxPool" else layer.kind
+        _label(sheet, top, layer.name, say(kind), _size(value, say))
         if picture is None:
             draw_bars(sheet, value, top, say)
         else:

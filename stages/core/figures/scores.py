@@ -61,14 +61,14 @@ def _class_panel(axes: Axes, outcome: Outcome, first: bool) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def comparison(rows: Sequence[Mapping[str, str]], champion: str, outcomes: Sequence[Outcome], say: Words) -> Sheet:
+def comparison(rows: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome], say: Words) -> Sheet:
     """`rows` are those of reports/comparison.csv."""
     note = say("comparison_note", count=say.count(int(outcomes[0].confusion.sum())))
     bands = -(-len(rows) // 4)
     sheet = Sheet(say("comparison"), note, body=3.95 + 0.22 * bands, caution=_caution(outcomes, say))
     left, right = sheet.axes(0.9, 0.1, 3.2, 3.1), sheet.axes(4.55, 0.1, 3.2, 3.1)
     for axes, cost in ((left, "parameters"), (right, "multiplications")):
-        _costs(axes, rows, cost, champion, say)
+        _costs(axes, rows, cost, say)
     _stretch([left, right], rows, say)
     left.set_ylabel(say("class_share"))
     right.tick_params(labelleft=False)
@@ -77,11 +77,11 @@ def comparison(rows: Sequence[Mapping[str, str]], champion: str, outcomes: Seque
     return sheet
 
 
-def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, champion: str, say: Words) -> None:
+def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, say: Words) -> None:
     axes.set_xscale("log")
     for number, row in enumerate(rows):
         x, accuracy = float(row[cost]), float(row["accuracy"])
-        colour, best = COLOURS[number % len(COLOURS)], row["network"] == champion
+        colour, best = COLOURS[number % len(COLOURS)], row["champion"] == "True"
         axes.vlines(x, float(row["low"]), float(row["high"]), colour, lw=1.5, alpha=0.6)
         name = f"{row['network']} ({say('champion')})" if best else row["network"]
         marker = MARKERS[number % len(MARKERS)]
@@ -89,7 +89,8 @@ def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, champion: s
         if best:
             axes.plot([x], [accuracy], "o", ms=15, mfc="none", mec=INK, mew=1.2)
     axes.set_xlabel(say(cost))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    costs = [float(row[cost]) for row in rows]
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if max(costs) > 10 * min(costs) else (1, 2, 3, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, say)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()

@@ -9,7 +9,7 @@ from stages.core.figures.words import Words
 
 KINDS = {
     "Conv2d": "convolution",
-    "MaxPool2d": "pooling",
+    "MaxPool2d": "max_pooling",
     "Linear": "dense",
     "Flatten": "flatten",
     "Dropout": "dropout",
