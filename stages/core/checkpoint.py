@@ -94,10 +94,19 @@ def restore(trainer: Trainer, tensors: dict[str, Tensor], values: dict[str, str]
         index, name = key.split(".", 1)
         held.setdefault(int(index), {})[name] = value
     trainer.optimizer.load_state_dict(trainer.optimizer.state_dict() | {"state": held})
+    _lay_out(trainer.optimizer)
     for name, value in _under("random.", tensors).items():
         {"cpu": torch.set_rng_state, "cuda": torch.cuda.set_rng_state, "mps": torch.mps.set_rng_state}[name](
             value.cpu()
         )
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """The file holds plain tensors; a fused optimizer wants its state in memory just as the weights are."""
+    for weights, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == weights.shape:
+                state[name] = torch.empty_like(weights).copy_(value)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

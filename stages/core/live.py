@@ -9,6 +9,7 @@ from typing import Any, Self
 from stages.core import store
 from stages.core.training import Epoch, Trainer
 
+AFTER_S = 5  # a shorter training is over before MLflow would be imported, and `track` records it
 FLUSH_S = 10
 
 
@@ -18,6 +19,7 @@ class LiveRun:
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
         self.epochs: queue.SimpleQueue[Epoch | None] = queue.SimpleQueue()
+        self.ended = threading.Event()
         self.thread = threading.Thread(target=self._deliver, daemon=True, name="mlflow")
         self.thread.start()
 
@@ -31,11 +33,14 @@ class LiveRun:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait a moment for what is on its way. A training that failed leaves its run to be marked as KILLED."""
+        self.ended.set()
         if kind is None:
             self.epochs.put(None)
             self.thread.join(FLUSH_S)
 
     def _deliver(self) -> None:
+        if self.ended.wait(AFTER_S):
+            return
         try:
             client = store.connect()
             store.reap(client, store.experiment(client, self.record["dataset"]))
