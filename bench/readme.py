@@ -1,0 +1,112 @@
+"""Fill the tables and pictures of both READMEs from the files that commands made.
+
+    python -m bench.readme
+
+Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing there is typed by hand.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stages.core import files
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results"
+READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
+
+WORDS = {
+    "en": {
+        "digits": "| network | accuracy | 95 % interval | worst digit | parameters | multiply-accumulates |",
+        "digits_note": "360 test images of `digits`, one seed ({seed}). ★ champion: highest validation accuracy.",
+        "courses": "| network | MNIST | Fashion-MNIST |",
+        "courses_note": "Test accuracy with its 95 % interval, one seed ({seed}), {machine}, torch {torch}; "
+        "`python -m bench.courses` makes this table.",
+        "after": "Fashion-MNIST, after epoch",
+        "course": "the course saw",
+    },
+    "es": {
+        "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
+        "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}). ★ campeona: la mejor en validación.",
+        "courses": "| red | MNIST | Fashion-MNIST |",
+        "courses_note": "Exactitud de prueba, intervalo del 95 %, una semilla ({seed}), {machine}, torch {torch}; "
+        "la hace `python -m bench.courses`.",
+        "after": "Fashion-MNIST, tras la época",
+        "course": "lo que vio el curso",
+    },
+}
+
+
+def main() -> None:
+    for language, path in READMES.items():
+        path.write_text(filled(path.read_text(encoding="utf-8"), language), encoding="utf-8")
+    print("README.md and README.es.md say what the files say")
+
+
+def filled(text: str, language: str) -> str:
+    for name, make in SECTIONS.items():
+        body = make(language)
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+            lambda found, body=body: f"{found[1]}{body}{found[2]}",  # type: ignore[misc]
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def digits(language: str) -> str:
+    rows = files.read_csv(ROOT / "reports" / "comparison.csv")
+    seed = json.loads((RESULTS / "courses.json").read_text())["seed"]
+    lines = [WORDS[language]["digits"], "|---|---:|---:|---:|---:|---:|"]
+    for row in sorted(rows, key=lambda row: -float(row["accuracy"])):
+        star = " ★" if row["champion"] == "True" else ""
+        worst = f"{row['worst_class']} ({percent(row['worst_accuracy'], language)})"
+        sizes = [thousands(row[name], language) for name in ("parameters", "multiplications")]
+        cells = [f"`{row['network']}`{star}", percent(row["accuracy"], language), span(row, language), worst, *sizes]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", WORDS[language]["digits_note"].format(seed=seed), ""])
+
+
+def courses(language: str) -> str:
+    found = json.loads((RESULTS / "courses.json").read_text())
+    lines = [WORDS[language]["courses"], "|---|---:|---:|"]
+    for pair in zip(*found["results"].values(), strict=True):
+        cells = [f"{percent(row['accuracy'], language)} ({span(row, language)})" for row in pair]
+        lines.append(f"| `{pair[0]['network']}` | {' | '.join(cells)} |")
+    lines += ["", WORDS[language]["courses_note"].format(**found), ""]
+    return "\n".join(lines + after_epochs(found, language))
+
+
+def after_epochs(found: dict[str, Any], language: str) -> list[str]:
+    lines = [f"| {WORDS[language]['after']} | 1 | 2 | 3 | 4 | 5 |", "|---|---:|---:|---:|---:|---:|"]
+    for network, seen in found["seen"].items():
+        ours = found["curves"][network][: len(seen)]
+        for name, values in ((f"`{network}`, {WORDS[language]['course']}", seen), (f"`{network}`, Cifra", ours)):
+            lines.append(f"| {name} | {' | '.join(percent(value, language, 1) for value in values)} |")
+    return [*lines, ""]
+
+
+def percent(value: str | float, language: str, decimals: int = 2) -> str:
+    return local(f"{100 * float(value):.{decimals}f} %", language)
+
+
+def span(row: dict[str, str], language: str) -> str:
+    return local(f"{100 * float(row['low']):.1f} – {100 * float(row['high']):.1f} %", language)
+
+
+def thousands(value: str, language: str) -> str:
+    return f"{int(value):,}".replace(",", "." if language == "es" else ",")
+
+
+def local(number: str, language: str) -> str:
+    return number.replace(".", ",") if language == "es" else number
+
+
+SECTIONS: dict[str, Callable[[str], str]] = {"digits": digits, "courses": courses}
+
+
+if __name__ == "__main__":
+    main()
