@@ -5,12 +5,14 @@ from numpy.typing import NDArray
 
 from serve.layers import Inspector, Layer
 from stages.core.figures.drawing import draw_scale
-from stages.core.figures.style import GREY, MARGIN, WIDTH, Floats, Sheet, coloured
+from stages.core.figures.style import DPI, GREY, MARGIN, WIDTH, Floats, Sheet, coloured, mosaic, size_of
 from stages.core.figures.words import Words
 
 FILTERS = 128
 UNITS = 32
 COLUMNS = 8
+GAP = 14  # pixels
+CAPTION = 0.2  # inches below each row
 LEFT = 0.9  # inches; the scale stands left of it
 
 
@@ -39,15 +41,21 @@ def most_active(inspector: Inspector, layer: Layer, images: NDArray[np.uint8]) -
 
 
 def _draw(title: str, note: str, pictures: Floats, biases: Floats, numbers: NDArray[np.intp], say: Words) -> Sheet:
-    cell = (WIDTH - MARGIN - LEFT) / COLUMNS
-    height = cell + 0.17
-    sheet = Sheet(title, note, body=0.15 + height * -(-len(pictures) // COLUMNS))
+    width = WIDTH - MARGIN - LEFT
+    cell = width / COLUMNS
     limit = float(np.abs(pictures).max())
-    shades = coloured(pictures, limit, signed=True)
+    rows = [mosaic(coloured(row, limit, signed=True), COLUMNS, width, GAP) for row in _rows(pictures)]
+    height = size_of(rows[0])[1]
+    sheet = Sheet(title, note, body=0.15 + (height + CAPTION) * len(rows))
+    for index, row in enumerate(rows):
+        sheet.picture(row, LEFT, 0.1 + index * (height + CAPTION), *size_of(row))
     for index, (number, bias) in enumerate(zip(numbers, biases, strict=True)):
-        left, top = LEFT + cell * (index % COLUMNS), 0.1 + height * (index // COLUMNS)
-        sheet.picture(shades[index], left, top, cell - 0.1, cell - 0.1)
+        left, top = LEFT + cell * (index % COLUMNS + 0.45), 0.07 + (height + CAPTION) * (index // COLUMNS) + height
         text = f"{number + 1}   b {say.number(float(bias))}"
-        sheet.text(left + (cell - 0.1) / 2, top + cell - 0.07, text, ha="center", va="top", size=8, color=GREY)
-    draw_scale(sheet, limit, True, LEFT - 0.25, 0.1, cell - 0.1, say)
+        sheet.text(left, top, text, ha="center", va="top", size=8, color=GREY)
+    draw_scale(sheet, limit, True, LEFT - 0.25, 0.1, height - GAP / DPI, say)
     return sheet
+
+
+def _rows(pictures: Floats) -> list[Floats]:
+    return [pictures[start : start + COLUMNS] for start in range(0, len(pictures), COLUMNS)]

@@ -149,16 +149,17 @@ def grey(images: NDArray[np.uint8]) -> Picture:
     return np.repeat(images[..., np.newaxis], 3, axis=-1)
 
 
-def mosaic(pictures: Picture, columns: int, width: float) -> Picture:
-    """[N, H, W, 3] in rows of `columns`, thinly framed, together `width` inches wide at DPI."""
-    count, rows = len(pictures), -(-len(pictures) // columns)
-    side = (round(width * DPI) - FRAME) // columns - FRAME
-    tall = round(side * pictures.shape[1] / pictures.shape[2])
-    across, down = np.arange(side) * pictures.shape[2] // side, np.arange(tall) * pictures.shape[1] // tall
-    cells = pictures[:, down][:, :, across]
-    page = np.full((rows * (tall + FRAME) + FRAME, columns * (side + FRAME) + FRAME, 3), 255, np.uint8)
+def mosaic(pictures: Picture, columns: int, width: float, gap: int = 0) -> Picture:
+    """[N, H, W, 3] in rows of `columns`, thinly framed, `gap` pixels apart, together `width` inches wide at DPI."""
+    count, height, across, _ = pictures.shape
+    pitch = (round(width * DPI) - FRAME) // columns
+    side = pitch - FRAME - gap
+    tall = round(side * height / across)
+    rows, drop = -(-count // columns), tall + FRAME + gap
+    cells = pictures[:, np.arange(tall) * height // tall][:, :, np.arange(side) * across // side]
+    page = np.full((rows * drop + FRAME, columns * pitch + FRAME, 3), 255, np.uint8)
     for number in range(count):
-        top, left = number // columns * (tall + FRAME), number % columns * (side + FRAME)
+        top, left = number // columns * drop, number % columns * pitch
         page[top : top + tall + 2 * FRAME, left : left + side + 2 * FRAME] = 200
         page[top + FRAME :, left + FRAME :][:tall, :side] = cells[number]
     return page

@@ -38,16 +38,19 @@ def layers(outcome: Outcome, say: Words) -> Sheet:
         say("formula_note", formula=say("formula"), **totals),
         body=ROW * (len(rows) + 1) + 0.3,
     )
-    for number, row in enumerate([None, *rows]):
-        middle = 0.15 + ROW * (number + 0.5)
-        learns = row is None or row["parameters"] > 0
-        for name, (place, side) in COLUMNS.items():
-            text = cells(row, say)[name] if row else say(name)
-            style = {"weight": "bold"} if row is None else {"color": INK if learns else GREY}
-            sheet.text(place, middle, text, ha=side, va="center", size=9, **style)
+    heads = {name: say(name) for name in COLUMNS}
+    _write(sheet, heads, 0.15 + ROW / 2, weight="bold")
+    for number, row in enumerate(rows, start=1):
+        _write(sheet, cells(row, say), 0.15 + ROW * (number + 0.5), color=INK if row["parameters"] else GREY)
     tops = [0.15 + ROW * number for number in range(1, len(rows) + 2)]
     sheet.lines([[(MARGIN, top), (WIDTH - MARGIN, top)] for top in tops], colors=FAINT, lw=0.7)
     return sheet
+
+
+def _write(sheet: Sheet, texts: Mapping[str, str], middle: float, **look: Any) -> None:
+    for name, (place, side) in COLUMNS.items():
+        if texts[name]:
+            sheet.text(place, middle, texts[name], ha=side, va="center", size=9, **look)
 
 
 def cells(row: Mapping[str, Any], say: Words) -> dict[str, str]:
