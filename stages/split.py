@@ -71,7 +71,10 @@ def divide(images: Labelled, taken: float | int, seed: int) -> tuple[Labelled, L
     try:
         left, out = train_test_split(np.arange(len(images)), test_size=taken, random_state=seed, stratify=images.labels)
     except ValueError as error:
-        raise UserError(f"cannot take {taken} of {len(images)} images by class: {error}") from None
+        raise UserError(
+            f"cannot take {taken} of {len(images)} images by class: {str(error).rstrip('.')}. "
+            "Change the share, or the subset, in params.yaml"
+        ) from None
     return tuple(Labelled(images.images[part], images.labels[part]) for part in map(np.sort, (left, out)))  # type: ignore[return-value]
 
 
