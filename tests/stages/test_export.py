@@ -1,0 +1,315 @@
+"""The contract between the halves of the house: what the ONNX file is, says and answers."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import numpy_helper
+from safetensors.torch import save_file
+
+from serve.model import Model
+from stages import export
+from stages.core import datasets, networks, onnx_file
+from stages.core.paths import MODELS, WEIGHTS
+from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
+
+NETWORKS = sorted(PARAMS["models"])
+CONVOLUTIONAL = {
+    "simple_cnn": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2",
+    "dropout_cnn": "conv1 relu1 conv2 relu2 pool1 flatten fc1 relu3 fc2 log_softmax",
+    "conv_net": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2",
+    "lenet_28": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2 relu4 fc3",
+    "lenet_32": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2 relu4 fc3",
+}
+LAYERS = {name: names.split() for name, names in CONVOLUTIONAL.items()} | {
+    name: ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"] for name in ("mlp_64_128", "mlp_512_512")
+}
+OPERATORS = {
+    "conv": "Conv",
+    "relu": "Relu",
+    "pool": "MaxPool",
+    "flatten": "Reshape",
+    "fc": "Gemm",
+    "log_softmax": "LogSoftmax",
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    name: str
+    network: torch.nn.Module
+    shape: tuple[int, ...]
+    data: bytes
+
+    @property
+    def proto(self) -> onnx.ModelProto:
+        return onnx.load_model_from_string(self.data)
+
+    def run(self, images: Any) -> list[Any]:
+        """In plain onnxruntime, with no code of ours."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
+        answers: list[Any] = session.run(None, {"image": images})
+        return answers
+
+
+def untrained(name: str) -> tuple[torch.nn.Module, tuple[int, ...]]:
+    torch.manual_seed(1)
+    shape = networks.input_shape(name, (1, 28, 28))
+    layers = {key: PARAMS["models"][name][key] for key in ("filters", "widths") if key in PARAMS["models"][name]}
+    return networks.build(name, shape, 10, **layers).eval(), shape
+
+
+def to_bytes(network: torch.nn.Module, shape: tuple[int, ...]) -> bytes:
+    data: bytes = onnx_file.to_onnx(network, shape).SerializeToString(deterministic=True)
+    return data
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def exported(request: pytest.FixtureRequest) -> Exported:
+    network, shape = untrained(request.param)
+    return Exported(request.param, network, shape, to_bytes(network, shape))
+
+
+def some_images(shape: tuple[int, ...], count: int) -> Any:
+    return np.random.default_rng(count).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_it_answers_as_torch_does_for_any_number_of_images(exported: Exported, count: int) -> None:
+    images = some_images(exported.shape, count)
+    logits, probabilities = exported.run(images)
+    with torch.inference_mode():
+        wanted = exported.network(torch.from_numpy(images).float() / 255)
+    assert np.abs(logits - wanted.numpy()).max() <= 1e-5
+    assert np.abs(probabilities - wanted.softmax(1).numpy()).max() <= 1e-6
+    assert (logits.dtype, probabilities.dtype) == (np.float32, np.float32)
+
+
+def test_input_and_outputs_are_those_of_the_contract(exported: Exported) -> None:
+    graph = exported.proto.graph
+    (image,) = graph.input
+    dims = image.type.tensor_type.shape.dim
+    assert image.name == "image"
+    assert image.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert dims[0].dim_param
+    assert tuple(dim.dim_value for dim in dims[1:]) == exported.shape
+    assert [value.name for value in graph.output] == ["logits", "probabilities"]
+    for value in graph.output:
+        assert value.type.tensor_type.shape.dim[0].dim_param
+        assert value.type.tensor_type.shape.dim[1].dim_value == 10
+
+
+def test_layers_have_their_names(exported: Exported) -> None:
+    nodes = [node for node in exported.proto.graph.node if node.op_type != "Constant"]
+    cast, normalized, *layers, probabilities = nodes
+    assert (cast.op_type, normalized.op_type, probabilities.op_type) == ("Cast", "Div", "Softmax")
+    assert (normalized.name, list(normalized.output)) == ("normalized", ["normalized"])
+    assert (probabilities.name, list(probabilities.output)) == ("probabilities", ["probabilities"])
+    names = LAYERS[exported.name]
+    assert [node.name for node in layers] == names
+    assert [node.output[0] for node in layers] == [*names[:-1], "logits"]
+    kinds = [name.rstrip("0123456789") for name in names]
+    assert [node.op_type for node in layers] == [OPERATORS[kind] for kind in kinds]
+
+
+def test_weights_have_their_layers_names_and_values(exported: Exported) -> None:
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in exported.proto.graph.initializer}
+    for name, weights in exported.network.state_dict().items():
+        assert np.array_equal(held[name], weights.numpy())
+
+
+def test_no_name_stands_twice_and_none_is_dangling(exported: Exported) -> None:
+    graph = exported.proto.graph
+    made = [output for node in graph.node for output in node.output]
+    known = {"image", *made, *(tensor.name for tensor in graph.initializer)}
+    assert len(set(made)) == len(made)
+    assert len({node.name for node in graph.node}) == len(graph.node)
+    assert {name for node in graph.node for name in node.input} <= known
+    assert {value.name for value in graph.value_info} <= known
+
+
+def test_it_is_one_valid_file_of_a_recent_opset(exported: Exported) -> None:
+    proto = exported.proto
+    onnx.checker.check_model(proto, full_check=True)
+    assert next(opset.version for opset in proto.opset_import if not opset.domain) >= 18
+    assert not any(tensor.external_data for tensor in proto.graph.initializer)
+
+
+def test_nothing_of_this_machine_is_in_it(exported: Exported) -> None:
+    paths = [b"/home", b"/root", b"/tmp", b"/usr", b"/work", b"site-packages", b".py", b"C:\\", b"\\Users"]
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or "nobody-in-particular"
+    texts = exported.proto
+    for tensor in texts.graph.initializer:  # weights may hold any bytes
+        tensor.ClearField("raw_data")
+    data = texts.SerializeToString()
+    assert not [path for path in [*paths, str(Path.cwd()).encode(), user.encode()] if path in data]
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == "lenet_28" else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
+def test_exporting_again_gives_the_same_bytes(name: str) -> None:
+    assert to_bytes(*untrained(name)) == to_bytes(*untrained(name))
+
+
+def test_the_server_takes_it(exported: Exported, tmp_path: Path) -> None:
+    path = tmp_path / "some.onnx"
+    path.write_bytes(exported.data)
+    assert Model.load(path).input_shape == exported.shape
+
+
+def test_colour_and_other_classes_are_exported_too() -> None:
+    network = networks.build("lenet_any", (3, 40, 36), 4, filters=[3], widths=[5]).eval()
+    colourful = Exported("lenet_any", network, (3, 40, 36), to_bytes(network, (3, 40, 36)))
+    logits, probabilities = colourful.run(some_images((3, 40, 36), 3))
+    assert logits.shape == probabilities.shape == (3, 4)
+
+
+NETWORK = "lenet_28"
+
+
+@pytest.fixture
+def trained(workspace: Workspace) -> Workspace:
+    """As the stage finds things after `train`."""
+    publish_split()
+    publish_weights(untrained(NETWORK)[0].state_dict())
+    return workspace
+
+
+def publish_weights(weights: dict[str, torch.Tensor], name: str = NETWORK) -> None:
+    folder = WEIGHTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / "weights.safetensors")
+    record = {"network": name, "recipe": PARAMS["models"][name], "seed": 123, "threads": 1, "accelerator": "cpu"}
+    record |= {"torch": "2.12", "fingerprint": "0123456789abcdef", "epochs": 5, "best_epoch": 4}
+    (folder / "training.json").write_text(json.dumps(record))
+
+
+def test_the_stage_publishes_model_and_card(trained: Workspace) -> None:
+    outcome = trained.run("export", NETWORK)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert sorted(path.name for path in MODELS.iterdir()) == ["lenet_28.json", "lenet_28.onnx"]
+    card = json.loads((MODELS / "lenet_28.json").read_text())
+    assert card["parameters"] == 61_706
+    assert card["multiplications"] == 416_520
+    assert card["bytes"] == (MODELS / "lenet_28.onnx").stat().st_size
+    assert (card["epochs"], card["best_epoch"], card["fingerprint"]) == (5, 4, "0123456789abcdef")
+    assert [row["layer"] for row in card["layers"]] == LAYERS[NETWORK]
+    assert card["parity"]["images"] == 20
+    assert card["parity"]["batches"] == [1, 2, 17, 256]
+    assert card["parity"]["largest_difference"] <= 1e-4
+
+
+def test_the_file_says_what_it_is(quick: Workspace) -> None:
+    quick.run("export", NETWORK)
+    props = {entry.key: entry.value for entry in onnx.load_model(MODELS / "lenet_28.onnx").metadata_props}
+    assert props["cifra.network"] == NETWORK
+    assert props["cifra.dataset"] == "digits"
+    assert props["cifra.dataset_sha256"] == datasets.facts()["sha256"]
+    assert props["cifra.fingerprint"] == "0123456789abcdef"
+    assert json.loads(props["cifra.classes"]) == list(CLASSES)
+    parameters = json.loads(props["cifra.parameters"])
+    assert parameters == PARAMS["models"][NETWORK] | {"seed": 123, "threads": 1, "accelerator": "cpu"}
+    assert {"torch", "onnx", "cifra"} <= set(json.loads(props["cifra.versions"]))
+
+
+def test_the_stage_gives_the_same_bytes_twice(trained: Workspace) -> None:
+    trained.run("export", NETWORK)
+    first = trained.files()
+    trained.run("export", NETWORK)
+    assert trained.files() == first
+
+
+@pytest.fixture(scope="module")
+def right() -> bytes:
+    return to_bytes(*untrained(NETWORK))
+
+
+@pytest.fixture
+def quick(trained: Workspace, monkeypatch: pytest.MonkeyPatch, right: bytes) -> Workspace:
+    """With the file made beforehand: for tests of what happens to it then."""
+    monkeypatch.setattr(onnx_file, "to_onnx", lambda *_: onnx.load_model_from_string(right))
+    return trained
+
+
+def tamper(monkeypatch: pytest.MonkeyPatch, by: float) -> None:
+    """The file that is made has other weights than those that were trained."""
+    to_onnx = onnx_file.to_onnx
+
+    def wrong(network: torch.nn.Module, shape: tuple[int, ...]) -> onnx.ModelProto:
+        proto = to_onnx(network, shape)
+        (bias,) = [tensor for tensor in proto.graph.initializer if tensor.name == "fc3.bias"]
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(by), bias.name))
+        return proto
+
+    monkeypatch.setattr(onnx_file, "to_onnx", wrong)
+
+
+@pytest.mark.parametrize("by", [2e-4, 1.0])
+def test_a_file_that_answers_otherwise_is_not_published(
+    quick: Workspace, monkeypatch: pytest.MonkeyPatch, by: float
+) -> None:
+    before = quick.files()
+    tamper(monkeypatch, by)
+    outcome = quick.run("export", NETWORK)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "does not answer as torch does (batch 1: largest difference" in outcome.err
+    assert quick.files() == before
+
+
+def test_a_file_that_answers_nearly_the_same_is_published(quick: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    tamper(monkeypatch, 2e-5)
+    assert quick.run("export", NETWORK).code == 0
+
+
+def test_every_batch_size_is_held_against_torch(quick: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that errs only in a batch of 17 does not get through."""
+    predict = Model.predict
+
+    def wrong(model: Model, images: Any) -> Any:
+        answer = predict(model, images)
+        return answer._replace(logits=answer.logits[::-1]) if len(images) == 17 else answer
+
+    monkeypatch.setattr(Model, "predict", wrong)
+    assert "(batch 17: largest difference" in quick.run("export", NETWORK).err
+    assert not MODELS.exists()
+
+
+def test_weights_that_give_no_numbers_are_not_published(trained: Workspace) -> None:
+    weights = untrained(NETWORK)[0].state_dict()
+    weights["fc3.bias"][0] = float("nan")
+    publish_weights(weights)
+    outcome = trained.run("export", NETWORK)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "Not published" in outcome.err
+    assert not MODELS.exists()
+
+
+@pytest.mark.parametrize("harm", ["truncated", "of another network"])
+def test_weights_that_do_not_fit_are_one_line(trained: Workspace, harm: str) -> None:
+    path = WEIGHTS / NETWORK / "weights.safetensors"
+    if harm == "truncated":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        save_file({"fc1.weight": torch.zeros(3, 3)}, path)
+    outcome = trained.run("export", NETWORK)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "weights.safetensors cannot be used" in outcome.err
+    assert not MODELS.exists()
+
+
+def test_the_gate_looks_at_every_test_image(quick: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    predict = Model.predict
+    monkeypatch.setattr(Model, "predict", lambda model, images: seen.append(len(images)) or predict(model, images))
+    assert export.main(NETWORK) is None
+    assert seen == [1] * 20 + [2] * 10 + [17, 3] + [20]

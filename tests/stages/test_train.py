@@ -1,0 +1,249 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from stages import train
+from stages.core import checkpoint, datasets, files, params
+from stages.core.checkpoint import CHECKPOINTS, Checkpoints
+from stages.core.paths import WEIGHTS
+from stages.core.training import Trainer
+from tests.workspace import ROOT, Workspace, publish_split, shell
+
+NETWORK = "mlp_64_128"
+SMALL = {"models__mlp_64_128__epochs": 3, "models__mlp_64_128__batch_size": 16, "models__mlp_64_128__optimizer": "adam"}
+
+UNRECORDED = "from tests.workspace import Unrecorded; from stages import train; train.LiveRun = Unrecorded"
+
+
+@pytest.fixture
+def ready(workspace: Workspace) -> Workspace:
+    """Split and set for a training of a moment."""
+    publish_split()
+    workspace.set(**SMALL)
+    return workspace
+
+
+def published(workspace: Workspace) -> dict[str, bytes]:
+    return {name: data for name, data in workspace.files().items() if name.startswith("weights")}
+
+
+def fingerprint() -> str:
+    found: str = train.shaping(NETWORK, params.load(), datasets.facts())["fingerprint"]
+    return found
+
+
+def kill_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process dies as soon as the checkpoint of that epoch is on disk."""
+    save = Checkpoints.save
+
+    def save_and_die(checkpoints: Checkpoints, trainer: Trainer) -> None:
+        save(checkpoints, trainer)
+        if len(trainer.history.epochs) == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_die)
+
+
+def test_a_training_leaves_weights_history_and_what_shaped_it(ready: Workspace) -> None:
+    assert ready.run("train", NETWORK).code == 0
+    folder = WEIGHTS / NETWORK
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "epochs.csv",
+        "steps.csv",
+        "training.json",
+        "weights.safetensors",
+    ]
+    record = json.loads((folder / "training.json").read_text())
+    assert record["network"] == NETWORK
+    assert record["recipe"]["epochs"] == record["epochs"] == 3
+    assert record["dataset_sha256"] == datasets.facts()["sha256"]
+    assert (record["accelerator"], record["threads"], record["seed"]) == ("cpu", 1, 123)
+    assert record["fingerprint"] == fingerprint()
+    epochs = files.read_csv(folder / "epochs.csv")
+    assert [row["epoch"] for row in epochs] == ["1", "2", "3"]
+    best = min(epochs, key=lambda row: float(row["validation_loss"]))
+    assert record["best_epoch"] == int(best["epoch"])
+    assert len(files.read_csv(folder / "steps.csv")) == 3 * 7
+
+
+def test_the_weights_are_those_of_the_network_on_the_cpu_in_float32(ready: Workspace) -> None:
+    ready.run("train", NETWORK)
+    weights = load_file(WEIGHTS / NETWORK / "weights.safetensors")
+    assert sum(array.size for array in weights.values()) == 59_850
+    assert {str(array.dtype) for array in weights.values()} == {"float32"}
+    assert sorted(weights) == [f"fc{number}.{part}" for number in (1, 2, 3) for part in ("bias", "weight")]
+
+
+def test_outside_a_terminal_each_epoch_is_a_line(ready: Workspace) -> None:
+    outcome = ready.run("train", NETWORK)
+    assert [line.split(":")[0] for line in outcome.out.splitlines()] == [f"{NETWORK} epoch {n}/3" for n in (1, 2, 3)]
+    assert outcome.err == ""
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_training_twice_gives_the_same_bytes(ready: Workspace, optimizer: str) -> None:
+    ready.set(models__mlp_64_128__optimizer=optimizer)
+    ready.run("train", NETWORK)
+    first = published(ready)
+    torch.rand(3)  # whatever was drawn before
+    ready.run("train", NETWORK)
+    assert published(ready) == first
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_bytes(ready: Workspace) -> None:
+    """And a folder whose name has spaces and accents makes no difference."""
+    ready.run("train", NETWORK)
+    first = published(ready)
+    elsewhere = ready.root / "otro año"
+    (elsewhere / "data").mkdir(parents=True)
+    Path("data/split").rename(elsewhere / "data" / "split")
+    Path("params.yaml").rename(elsewhere / "params.yaml")
+    script = f"{UNRECORDED}; train.main({NETWORK!r})"
+    outcome = shell("-W", "error", "-c", script, cwd=elsewhere)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert {path.name: path.read_bytes() for path in (elsewhere / WEIGHTS / NETWORK).iterdir()} == {
+        Path(name).name: data for name, data in first.items()
+    }
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("network", [NETWORK, "dropout_cnn"])
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch, network: str, epoch: int
+) -> None:
+    ready.set(models__dropout_cnn__epochs=3, models__dropout_cnn__filters=[4, 4], models__dropout_cnn__widths=[16])
+    ready.run("train", network)
+    unbroken = published(ready)
+    with monkeypatch.context() as dying:
+        kill_after(epoch, dying)
+        (WEIGHTS / network).rename("aside")
+        assert ready.run("train", network).code == 130
+    assert published(ready) == {}
+    assert f"{network}: going on after epoch {epoch} of 3" in ready.run("train", network).out
+    assert published(ready) == unbroken
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("wait_s", [0, 0.013, 0.037])
+def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: float) -> None:
+    """In a process of its own, some time after its first checkpoint: in an epoch, or while one is written."""
+    ready.set(models__mlp_64_128__epochs=300)
+    script = f"{UNRECORDED}; train.main({NETWORK!r})"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.DEVNULL)
+    folder = CHECKPOINTS / fingerprint()
+    while not list(folder.glob("[0-9]*.safetensors")):
+        assert running.poll() is None
+    time.sleep(wait_s)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    assert published(ready) == {}
+    assert "going on after epoch" in ready.run("train", NETWORK).out
+    killed = published(ready)
+    ready.run("train", NETWORK)
+    assert published(ready) == killed
+
+
+def test_a_kill_while_publishing_repeats_no_epoch(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready.run("train", NETWORK)
+    unbroken = published(ready)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(train, "publish", die)
+        assert ready.run("train", NETWORK).code == 130
+    outcome = ready.run("train", NETWORK)
+    assert outcome.out == f"{NETWORK}: going on after epoch 3 of 3\n"
+    assert published(ready) == unbroken
+
+
+def test_a_finished_training_leaves_no_checkpoint(ready: Workspace) -> None:
+    ready.run("train", NETWORK)
+    assert [path for path in CHECKPOINTS.rglob("*") if path.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 124},
+        {"threads": 2},
+        {"models__mlp_64_128__lr": 0.002},
+        {"models__mlp_64_128__epochs": 4},
+        {"models__mlp_64_128__batch_size": 17},
+        {"models__mlp_64_128__optimizer": "sgd"},
+        {"models__mlp_64_128__shuffle": True},
+        {"models__mlp_64_128__loss": "mse"},
+        {"models__mlp_64_128__widths": [64, 64]},
+        {"models__mlp_64_128__patience": 1},
+    ],
+    ids=lambda change: next(iter(change)).rpartition("__")[2],
+)
+def test_with_other_parameters_a_training_starts_afresh(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    with monkeypatch.context() as dying:
+        kill_after(1, dying)
+        ready.run("train", NETWORK)
+    before = fingerprint()
+    ready.set(**change)
+    assert fingerprint() != before
+    assert "going on" not in ready.run("train", NETWORK).out
+
+
+@pytest.mark.parametrize("change", [{"language": "es"}, {"models__conv_net__lr": 0.1}, {"digits__copies": 1}])
+def test_what_does_not_shape_the_weights_does_not_change_the_fingerprint(
+    ready: Workspace, change: dict[str, Any]
+) -> None:
+    before = fingerprint()
+    ready.set(**change)
+    assert fingerprint() == before
+
+
+def test_other_data_change_the_fingerprint(ready: Workspace) -> None:
+    before = fingerprint()
+    publish_split(train=101)
+    assert fingerprint() != before
+
+
+def test_other_code_changes_the_fingerprint(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint()
+    Path("training.py").write_bytes(train.CODE[-1].read_bytes() + b"\n")
+    monkeypatch.setattr(train, "CODE", [*train.CODE[:-1], Path("training.py")])
+    assert fingerprint() != before
+
+
+def test_lenet_32_gets_its_size_from_a_split_of_another(ready: Workspace) -> None:
+    ready.set(models__lenet_32__epochs=1)
+    assert ready.run("train", "lenet_32").code == 0
+    weights = load_file(WEIGHTS / "lenet_32" / "weights.safetensors")
+    assert weights["fc1.weight"].shape == (120, 400)
+
+
+def test_patience_ends_a_training_early(ready: Workspace) -> None:
+    ready.set(models__mlp_64_128__patience=1, models__mlp_64_128__epochs=200, models__mlp_64_128__lr=0.1)
+    ready.run("train", NETWORK)
+    record = json.loads((WEIGHTS / NETWORK / "training.json").read_text())
+    assert record["epochs"] < 200
+    assert record["best_epoch"] == record["epochs"] - 1
+
+
+def test_only_what_is_needed_is_in_a_checkpoint(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill_after(1, monkeypatch)
+    ready.run("train", NETWORK)
+    (path,) = (CHECKPOINTS / fingerprint()).iterdir()
+    with checkpoint.safe_open(path, framework="pt") as file:
+        groups = {name.split(".")[0] for name in file.keys()}  # noqa: SIM118  not a dict
+    assert groups == {"network", "best", "optimizer", "random"}
