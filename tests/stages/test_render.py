@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from matplotlib.text import Text
 
 from stages import render
 from stages.core import datasets, files, networks
-from stages.core.figures import scores, style
+from stages.core.figures import curves, samples, scores, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import Sheet
 from stages.core.figures.vocabulary import ENGLISH, SPANISH
@@ -135,13 +136,28 @@ def test_any_number_of_classes_fits(trained: Workspace, classes: list[str]) -> N
     outcome = Outcome.read("lenet_28", facts)
     by_class = {key: [0.5] * len(classes) for key in outcome.by_class}
     other: dict[str, Any] = {"classes": classes, "by_class": by_class, "confusion": np.eye(len(classes), dtype=int)}
-    changed = Outcome(**(vars(outcome) | other))
+    changed = replace(outcome, **other)
     with style.applied():
         sheets = [scores.confusion(changed, Words("es")), scores.accuracy_by_class([changed] * 9, Words("es"))]
     for sheet in sheets:
         names = {text for text in sheet.figure.findobj(Text) if text.get_text() in classes}
         assert {text.get_text() for text in names} == set(classes)
         assert beyond(sheet, names) == []
+
+
+def test_a_training_shorter_than_the_window_has_no_running_mean(trained: Workspace) -> None:
+    outcome = Outcome.read("lenet_28", datasets.facts())
+    with style.applied():
+        long, short = (curves.steps(replace(outcome, steps=outcome.steps[:count]), Words("en")) for count in (90, 59))
+    assert "mean over 60 updates" in texts(long) - texts(short)
+
+
+def test_a_network_without_mistakes_says_so(trained: Workspace) -> None:
+    outcome = Outcome.read("lenet_28", datasets.facts())
+    right = [row | {"predicted": row["actual"]} for row in outcome.predictions]
+    with style.applied():
+        sheet = samples.mistakes(replace(outcome, predictions=right), datasets.load("test").images[:, 0], Words("en"))
+    assert ENGLISH["mistakes_none"] in texts(sheet)
 
 
 def test_a_test_image_that_is_not_there_is_one_line(trained: Workspace) -> None:

@@ -1,6 +1,6 @@
 """How a network learnt: the loss of each update, and loss and accuracy of each epoch."""
 
-from collections.abc import Callable
+import math
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ WINDOW = 60  # updates
 
 
 def running_mean(values: ArrayLike, window: int = WINDOW) -> NDArray[np.float64]:
-    """The mean of each `window` values in a row; the first belongs to the last value of the first window."""
+    """The mean of each `window` values in a row: that many fewer, less one, than there are values."""
     total = np.cumsum(np.concatenate([[0.0], np.asarray(values, np.float64)]))
     means: NDArray[np.float64] = (total[window:] - total[:-window]) / window
     return means
@@ -24,17 +24,19 @@ def running_mean(values: ArrayLike, window: int = WINDOW) -> NDArray[np.float64]
 def steps(outcome: Outcome, say: Words) -> Sheet:
     count, epochs = len(outcome.steps), len(outcome.epochs["epoch"])
     sheet = Sheet(say("steps", network=outcome.network), say("steps_note"), body=3.9)
-    axes = sheet.axes(0.8, 0.1, 6.95, 3.2, xlim=(0, count + 1))
+    axes = sheet.axes(0.8, 0.3, 6.95, 3.0, xlim=(0, count + 1))
     axes.grid(axis="x", visible=False)
     axes.vlines(np.arange(1, epochs) * count / epochs, 0, 1, FAINT, lw=0.7, transform=axes.get_xaxis_transform())
     axes.plot(np.arange(1, count + 1), outcome.steps, color=BLUE, alpha=0.3, lw=0.8, label=say("update"))
     means = running_mean(outcome.steps)
-    axes.plot(np.arange(WINDOW, WINDOW + len(means)), means, color=BLUE, lw=2, label=say("running_mean", window=WINDOW))
+    if len(means):
+        middles = np.arange(len(means)) + (WINDOW + 1) / 2
+        axes.plot(middles, means, color=BLUE, lw=2, label=say("running_mean", window=WINDOW))
     axes.set(xlabel=say("batch", batch=outcome.recipe["batch_size"]), ylabel=say(outcome.recipe["loss"]))
     axes.set_ylim(0, max(outcome.steps) * 1.05)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say.count(value)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.number(value, 1)))
-    axes.legend(loc="upper right")
+    axes.yaxis.set_major_formatter(_losses(max(outcome.steps), say))
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.99), ncols=2)
     return sheet
 
 
@@ -43,14 +45,19 @@ def epochs(outcome: Outcome, say: Words) -> Sheet:
     sheet = Sheet(say("epochs", network=outcome.network), say("epochs_note"), body=4.1, caution=caution)
     loss, accuracy = sheet.axes(0.8, 0.1, 2.95, 2.95), sheet.axes(4.8, 0.1, 2.95, 2.95)
     _curves(loss, outcome, "loss", say)
-    loss.set(ylabel=say(outcome.recipe["loss"]), ylim=(0, None))
-    loss.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.brief(value)))
+    loss.set(ylabel=say(outcome.recipe["loss"]), ylim=(0, 1.06 * _largest(outcome, "loss")))
+    loss.yaxis.set_major_formatter(_losses(_largest(outcome, "loss"), say))
     _curves(accuracy, outcome, "accuracy", say)
-    accuracy.set(ylabel=say("accuracy"))
-    accuracy.yaxis.set_major_formatter(FuncFormatter(_percents(say)))
+    highest, lowest = _largest(outcome, "accuracy"), -_largest(outcome, "accuracy", -1)
+    accuracy.set(ylabel=say("accuracy"), ylim=(lowest - 0.04, min(1.01, highest + 0.04)))
+    accuracy.yaxis.set_major_formatter(FuncFormatter(lambda value, _: say.percent(value, 0)))
     handles, labels = loss.get_legend_handles_labels()
     sheet.figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.08, 0.01), ncols=3)
     return sheet
+
+
+def _largest(outcome: Outcome, what: str, sign: int = 1) -> float:
+    return max(sign * value for name in ("train", "validation") for value in outcome.epochs[f"{name}_{what}"])
 
 
 def _curves(axes: Axes, outcome: Outcome, what: str, say: Words) -> None:
@@ -63,5 +70,7 @@ def _curves(axes: Axes, outcome: Outcome, what: str, say: Words) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _percents(say: Words) -> Callable[[float, int | None], str]:
-    return lambda value, _: say.percent(value, 0)
+def _losses(largest: float, say: Words) -> FuncFormatter:
+    """With as many decimals as the marks up to the largest need."""
+    decimals = max(1, 1 - math.floor(math.log10(largest or 1)))
+    return FuncFormatter(lambda value, _: say.number(value, decimals))

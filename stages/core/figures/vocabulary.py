@@ -86,7 +86,7 @@ ENGLISH = {
     "pooling": "pooling",
     "predicted": "answer of the network",
     "probabilities": "probabilities",
-    "running_mean": "mean of the last {window}",
+    "running_mean": "mean over {window} updates",
     "samples": "{dataset}: what the images look like",
     "samples_note": "{train} images to train on, {validation} to choose by and {test} to test on, in {count} classes.",
     "steps": "{network}: loss while it learns",
@@ -193,7 +193,7 @@ SPANISH = {
     "pooling": "submuestreo",
     "predicted": "respuesta de la red",
     "probabilities": "probabilidades",
-    "running_mean": "media de las últimas {window}",
+    "running_mean": "media de {window} actualizaciones",
     "samples": "{dataset}: cómo son las imágenes",
     "samples_note": (
         "{train} imágenes para entrenar, {validation} para elegir y {test} para la prueba, en {count} clases."
