@@ -112,19 +112,20 @@ def _edges(paper: Floats, surest: Floats) -> float:
 
 
 def _ink_level(contrast: Bytes) -> float | None:
-    """The usual contrast of ink: the mean of the upper class (Otsu) of what rises above the noise."""
+    """The usual contrast of ink: the mean of the upper class (Otsu) of what rises above the noise; None if noise."""
     calm = contrast[contrast <= int(contrast.max()) // 2]
     middle = float(np.median(calm))
-    noise = middle + 4.5 * float(np.median(np.abs(calm - middle)))
+    noise = max(middle + 4.5 * float(np.median(np.abs(calm - middle))), FAINTEST)
     tones = np.arange(256)
-    counts = np.where(tones > max(noise, FAINTEST), np.bincount(contrast.ravel(), minlength=256), 0)
+    counts = np.where(tones > noise, np.bincount(contrast.ravel(), minlength=256), 0)
     if counts.sum() < 4:
         return None
     below, sums = counts.cumsum(), (counts * tones).cumsum()
     above, rest = below[-1] - below, sums[-1] - sums
     between = below * above * (rest / np.maximum(above, 1) - sums / np.maximum(below, 1)) ** 2
     split = int(between.argmax())
-    return float(rest[split] / above[split] if above[split] else sums[-1] / below[-1])
+    level = float(rest[split] / above[split] if above[split] else sums[-1] / below[-1])
+    return level if level > 1.8 * noise else None
 
 
 def _grown(values: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -161,6 +161,8 @@ def _decoded(data: bytes) -> Image.Image:
         raise TooLargeError(f"the image has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargeError(f"the image is huge; at most {MAX_PIXELS:,} pixels are read") from error
     except Exception as error:  # hostile bytes make Pillow raise many kinds
         raise PrepareError("not a PNG or JPEG image") from error
     if image.width * image.height > MAX_PIXELS:
