@@ -1,0 +1,160 @@
+/** The layers of one network, or of two side by side; what is pointed at lights up all that it came from. */
+
+import { find, h, oncePerFrame } from "./dom.js";
+import { bytes, milliseconds, percent, t } from "./i18n.js";
+import { LayerView } from "./layerview.js";
+import { receptiveFields } from "./network.js";
+
+const MARGIN = "200px"; // layers so near to the window are painted too
+
+export class Columns {
+  #columns = new Map(); // side → {element, head, list, views, facts, version}
+  #pinned = null; // {side, layer, unit}
+  perMap = false;
+
+  /** onFields(side, fields or null) is told what is lit. */
+  constructor({ panel, onFields }) {
+    Object.assign(this, { panel, onFields });
+    this.element = find("#columns");
+    this.#watcher = new IntersectionObserver((entries) => entries.forEach((entry) => this.#seen(entry)), { rootMargin: MARGIN });
+    const fit = oncePerFrame(() => this.#fit());
+    new ResizeObserver(fit).observe(this.element);
+    this.#light = oncePerFrame((wanted) => this.#lightNow(wanted));
+  }
+
+  #watcher;
+  #light;
+  #byElement = new WeakMap();
+
+  layOut(sides) {
+    this.#watcher.disconnect();
+    this.#columns.clear();
+    this.#pinned = null;
+    for (const side of sides) {
+      const [head, list] = [h("header", { className: "network" }), h("div", { className: "list" })];
+      this.#columns.set(side, { element: h("div", { className: "column" }, head, list), head, list, views: [], record: null });
+      this.#describe(side);
+    }
+    this.element.replaceChildren(...[...this.#columns.values()].map(({ element }) => element));
+  }
+
+  show(side, blank) {
+    const column = this.#columns.get(side);
+    if (!column) return;
+    const { layers, version, classes } = side.answer;
+    if (column.version !== version || column.model !== side.name) this.#build(side, column, layers, classes);
+    layers.forEach((layer, index) => column.views[index].show(layer, { blank, perMap: this.perMap }));
+    if (this.#pinned?.side === side) this.#light(this.#pinned);
+  }
+
+  #build(side, column, layers, classes) {
+    Object.assign(column, { version: side.answer.version, model: side.name });
+    column.views = layers.map((layer) => {
+      const view = new LayerView(layers, layer, classes, {
+        look: (each, unit) => this.#look(side, each, unit),
+        pick: (each, unit) => this.#pick(side, each.layer.name, unit, each),
+      });
+      this.#byElement.set(view.element, view);
+      this.#watcher.observe(view.element);
+      return view;
+    });
+    column.list.replaceChildren(...column.views.map(({ element }) => element));
+    this.markOff(side);
+    this.#fit();
+  }
+
+  #seen({ target, isIntersecting }) {
+    const view = this.#byElement.get(target);
+    if (!view) return;
+    view.visible = isIntersecting;
+    view.refresh();
+  }
+
+  #fit() {
+    for (const { list, views } of this.#columns.values()) {
+      const width = list.clientWidth;
+      if (width) for (const view of views) view.resize(Math.floor(width - 2));
+    }
+  }
+
+  // Looking and pinning
+
+  #look(side, view, unit) {
+    view.say(unit);
+    this.#light(unit < 0 ? this.#pinned : { side, layer: view.layer.name, unit });
+  }
+
+  #pick(side, layer, unit, view) {
+    const byKeyboard = view.canvas.matches(":focus-visible");
+    this.pin(side, layer, unit, { focus: byKeyboard });
+  }
+
+  pin(side, layer, unit, options) {
+    this.#pinned = { side, layer, unit };
+    this.panel.open(side, layer, unit, options);
+    this.#light(this.#pinned);
+  }
+
+  unpin(selected) {
+    this.#pinned = null;
+    this.#light(null);
+    const view = this.#columns.get(selected?.side)?.views.find(({ layer }) => layer.name === selected.layer);
+    if (this.panel.element.contains(document.activeElement) || document.activeElement === document.body) view?.canvas.focus({ preventScroll: true });
+  }
+
+  #lightNow(wanted) {
+    for (const [side, { views }] of this.#columns) {
+      const layers = side.answer?.layers;
+      const layer = wanted?.side === side ? layers?.find(({ name }) => name === wanted.layer) : null;
+      const fields = layer ? receptiveFields(layers, layer, wanted.unit) : null;
+      for (const view of views) view.light(fields?.get(view.layer.name) ?? null);
+      if (layer || !wanted) this.onFields(side, fields);
+    }
+  }
+
+  // Words and looks
+
+  facts(side, record) {
+    const column = this.#columns.get(side);
+    if (!column) return;
+    column.record = record;
+    this.#describe(side);
+  }
+
+  #describe(side) {
+    const { head, record } = this.#columns.get(side);
+    const parameters = side.answer?.layers.reduce((sum, layer) => sum + layer.parameters, 0);
+    const facts = [
+      record ? t("facts.accuracy", { share: percent(record.accuracy) }) : null,
+      parameters ? t("layer.parameters", { count: parameters }) : null,
+      record ? t("facts.size", { size: bytes(record.bytes) }) : null,
+      side.seconds ? t("facts.time", { time: milliseconds(side.seconds) }) : null,
+    ];
+    const network = side.about && side.about.network !== side.name ? ` (${side.about.network})` : "";
+    head.replaceChildren(h("h3", { lang: "en" }, side.name + network), h("p", {}, ...facts.filter(Boolean).map((fact) => h("span", {}, fact))));
+  }
+
+  translate() {
+    for (const [side, { views }] of this.#columns) {
+      this.#describe(side);
+      for (const view of views) view.describe();
+    }
+  }
+
+  usePerMap(perMap) {
+    this.perMap = perMap;
+    for (const side of this.#columns.keys()) if (side.answer) this.show(side, side.blank);
+  }
+
+  markOff(side) {
+    for (const view of this.#columns.get(side)?.views ?? []) {
+      view.off = side.ablated.filter(({ layer }) => layer === view.layer.name).map(({ unit }) => unit);
+      view.repaint();
+    }
+  }
+
+  repaint() {
+    for (const { views } of this.#columns.values()) for (const view of views) view.repaint();
+    this.#light(this.#pinned);
+  }
+}

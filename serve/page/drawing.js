@@ -1,0 +1,175 @@
+/** A drawing: an image to start from, or none, and strokes on it; with every earlier state, to undo. */
+
+export const SIDE = 280; // pixels of the picture that the server gets
+const EMPTY = { base: null, strokes: [] };
+const UNITS = 255; // of a coordinate in a link
+const MOST_POINTS = 6000;
+
+/** A stroke is {erase, width, points: [x, y, x, y, …]}; widths and coordinates are shares of the side.
+ *  A base is {kind: "sample", number, size, pixels}, {kind: "pixels", size, pixels} or {kind: "picture", bitmap, png, dark}.
+ */
+export class Drawing {
+  #states = [EMPTY];
+  #at = 0;
+  live = null;
+
+  get state() {
+    return this.#states[this.#at];
+  }
+
+  get base() {
+    return this.state.base;
+  }
+
+  get strokes() {
+    return this.live ? [...this.state.strokes, this.live] : this.state.strokes;
+  }
+
+  get isEmpty() {
+    return !this.base && !this.strokes.some(({ erase }) => !erase);
+  }
+
+  get canUndo() {
+    return this.#at > 0;
+  }
+
+  get canRedo() {
+    return this.#at < this.#states.length - 1;
+  }
+
+  begin(stroke) {
+    this.live = stroke;
+  }
+
+  commit() {
+    if (!this.live) return;
+    const strokes = this.strokes;
+    this.live = null;
+    this.#add({ base: this.base, strokes });
+  }
+
+  replace(base, strokes = []) {
+    this.live = null;
+    this.#add({ base, strokes });
+  }
+
+  clear() {
+    if (!this.isEmpty || this.strokes.length) this.replace(null);
+  }
+
+  undo() {
+    this.live = null;
+    if (this.canUndo) this.#at--;
+  }
+
+  redo() {
+    this.live = null;
+    if (this.canRedo) this.#at++;
+  }
+
+  #add(state) {
+    this.#states = [...this.#states.slice(Math.max(0, this.#at - 99), this.#at + 1), state];
+    this.#at = this.#states.length - 1;
+  }
+}
+
+/** Draws it all on a context whose side is `side` pixels. */
+export function render(context, drawing, side) {
+  const { base } = drawing;
+  const paper = base?.kind === "picture" && !base.dark ? "#fff" : "#000";
+  const ink = paper === "#fff" ? "#000" : "#fff";
+  context.fillStyle = paper;
+  context.fillRect(0, 0, side, side);
+  if (base) drawBase(context, base, side);
+  context.lineCap = context.lineJoin = "round";
+  for (const { erase, width, points } of drawing.strokes) {
+    context.strokeStyle = context.fillStyle = erase ? paper : ink;
+    context.lineWidth = width * side;
+    context.beginPath();
+    context.moveTo(points[0] * side, points[1] * side);
+    for (let index = 2; index < points.length; index += 2) context.lineTo(points[index] * side, points[index + 1] * side);
+    if (points.length === 2) context.lineTo(points[0] * side + 0.01, points[1] * side);
+    context.stroke();
+  }
+}
+
+function drawBase(context, base, side) {
+  if (base.kind !== "picture") {
+    context.imageSmoothingEnabled = false;
+    context.drawImage(pixelCanvas(base.pixels, base.size), 0, 0, side, side);
+    return;
+  }
+  const { width, height } = base.bitmap;
+  const scale = side / Math.max(width, height);
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(base.bitmap, (side - width * scale) / 2, (side - height * scale) / 2, width * scale, height * scale);
+}
+
+/** Grey pixels as a small canvas. */
+export function pixelCanvas(pixels, size) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = size;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(size, size);
+  for (let index = 0; index < size * size; index++) {
+    image.data.fill(pixels[index], index * 4, index * 4 + 3);
+    image.data[index * 4 + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+// Links: s=… strokes, t=… number of a test image, i=… pixels of an image, each only where there is one.
+
+const base64 = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+const bytesOf = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+
+/** `prepared` stands in for an uploaded picture, which is too long for a link. */
+export function toLink(drawing, prepared) {
+  const parameters = new URLSearchParams();
+  const { base } = drawing;
+  if (base?.kind === "sample") parameters.set("t", base.number);
+  else if (base?.kind === "pixels") parameters.set("i", base64(base.pixels));
+  else if (base && prepared) return new URLSearchParams({ i: base64(prepared) });
+  const bytes = drawing.strokes.flatMap(packed);
+  if (bytes.length) parameters.set("s", base64(bytes));
+  return parameters;
+}
+
+function packed({ erase, width, points }) {
+  const parts = [];
+  for (let start = 0; start < points.length; start += 508) {
+    const part = points.slice(Math.max(0, start - 2), start + 508).map((value) => Math.max(0, Math.min(UNITS, Math.round(value * UNITS))));
+    parts.push((erase ? 128 : 0) | Math.min(127, Math.round(width * UNITS)), part.length / 2, ...part);
+  }
+  return parts;
+}
+
+/** {strokes, sample, pixels} from a link; throws where it is rubbish. */
+export function fromLink(parameters) {
+  const sample = parameters.has("t") ? wholeNumber(parameters.get("t")) : null;
+  const pixels = parameters.has("i") ? bytesOf(parameters.get("i")) : null;
+  if (pixels && !isSquare(pixels.length)) throw new Error("not the pixels of an image");
+  return { sample, pixels, strokes: parameters.has("s") ? unpacked(bytesOf(parameters.get("s"))) : [] };
+}
+
+const isSquare = (count) => count >= 64 && count <= 65536 && Number.isInteger(Math.sqrt(count));
+
+function wholeNumber(text) {
+  if (!/^\d{1,7}$/.test(text)) throw new Error("not a number of a test image");
+  return Number(text);
+}
+
+function unpacked(bytes) {
+  if (bytes.length > 2 * MOST_POINTS) throw new Error("too many strokes");
+  const strokes = [];
+  for (let at = 0; at < bytes.length; ) {
+    const [head, count] = [bytes[at], bytes[at + 1]];
+    const points = [...bytes.subarray(at + 2, at + 2 + 2 * count)].map((value) => value / UNITS);
+    if (!count || points.length !== 2 * count || (head & 127) === 0) throw new Error("not strokes");
+    strokes.push({ erase: head >= 128, width: (head & 127) / UNITS, points });
+    at += 2 + 2 * count;
+  }
+  return strokes;
+}

@@ -1,0 +1,148 @@
+/** The test images: by number, by class, or those that a network gets wrong. */
+
+import { sampleImages, samples, strongest } from "./api.js";
+import { find, h } from "./dom.js";
+import { pixelCanvas } from "./drawing.js";
+import { t } from "./i18n.js";
+
+const PAGE = 24;
+const SIZE = 28;
+
+export class Gallery {
+  #facts = null;
+  #page = 0;
+  #images = new Map();
+
+  /** choose(number, pixels, size); sides() are the networks at work. */
+  constructor({ choose, sides }) {
+    Object.assign(this, { choose, sides });
+    this.dialog = find("#gallery");
+    find("#gallery-open").addEventListener("click", () => this.open());
+    find("#gallery-class").addEventListener("change", () => this.#turn(0));
+    find("#gallery-wrong").addEventListener("change", () => this.#turn(0));
+    find("#gallery-earlier").addEventListener("click", () => this.#turn(this.#page - 1));
+    find("#gallery-later").addEventListener("click", () => this.#turn(this.#page + 1));
+    find("#gallery-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#byNumber();
+    });
+  }
+
+  /** {dataset, classes, labels, networks}, or null where the server has none. */
+  async facts() {
+    this.#facts ??= await samples().catch((error) => (error.kind === "missing" ? { missing: true } : null));
+    return this.#facts && !this.#facts.missing ? this.#facts : null;
+  }
+
+  /** What is known of a side's network: {accuracy, bytes, predicted}, or null if its file is another. */
+  async record(side) {
+    const facts = await this.facts();
+    return Object.values(facts?.networks ?? {}).find(({ sha256 }) => sha256 === side.about?.sha256) ?? null;
+  }
+
+  async open() {
+    const facts = await this.facts();
+    find("#gallery-missing").hidden = Boolean(facts);
+    find("#gallery-content").hidden = !facts;
+    this.dialog.showModal();
+    if (!facts) return;
+    find("#gallery-number").max = facts.labels.length - 1;
+    find("#gallery-count").textContent = t("gallery.count", { count: facts.labels.length, last: facts.labels.length - 1 });
+    await this.#fillChoices(facts);
+    await this.#turn(0);
+  }
+
+  async #fillChoices({ classes }) {
+    const choices = find("#gallery-class");
+    const chosen = choices.value;
+    choices.replaceChildren(h("option", { value: "" }, t("gallery.all")), ...classes.map((name, index) => h("option", { value: index }, name)));
+    choices.value = chosen;
+    const wrong = find("#gallery-wrong");
+    const before = wrong.value;
+    const known = (await Promise.all(this.sides().map(async (side) => [side, await this.record(side)]))).filter(([, record]) => record);
+    wrong.replaceChildren(h("option", { value: "" }, t("gallery.any")), ...known.map(([side]) => h("option", { value: side.name }, t("gallery.wrong", { name: side.name }))));
+    wrong.value = known.some(([side]) => side.name === before) ? before : "";
+    this.records = new Map(known.map(([side, record]) => [side.name, record]));
+  }
+
+  #numbers() {
+    const { labels } = this.#facts;
+    const [kind, wrong] = [find("#gallery-class").value, this.records.get(find("#gallery-wrong").value)];
+    const fits = (number) => (kind === "" || labels[number] === Number(kind)) && (!wrong || wrong.predicted[number] !== labels[number]);
+    return labels.map((_, number) => number).filter(fits);
+  }
+
+  async #turn(page) {
+    const numbers = this.#numbers();
+    this.#page = Math.max(0, Math.min(page, Math.ceil(numbers.length / PAGE) - 1));
+    const shown = numbers.slice(this.#page * PAGE, (this.#page + 1) * PAGE);
+    find("#gallery-earlier").disabled = this.#page === 0;
+    find("#gallery-later").disabled = (this.#page + 1) * PAGE >= numbers.length;
+    find("#gallery-where").textContent = t("gallery.found", { count: numbers.length });
+    const thumbs = await this.thumbs(shown, (number) => this.#caption(number));
+    find("#gallery-images").replaceChildren(...thumbs);
+  }
+
+  #caption(number) {
+    const { classes, labels } = this.#facts;
+    const wrong = this.records.get(find("#gallery-wrong").value);
+    return wrong ? t("gallery.taken", { label: classes[labels[number]], predicted: classes[wrong.predicted[number]] }) : classes[labels[number]];
+  }
+
+  /** Buttons with the images of those numbers. */
+  async thumbs(numbers, captionOf) {
+    await this.#fetch(numbers);
+    return numbers.map((number) => {
+      const canvas = pixelCanvas(this.#images.get(number), SIZE);
+      const button = h("button", { type: "button", className: "thumb", "aria-label": t("gallery.image", { number, caption: captionOf(number) }) }, canvas, h("small", {}, captionOf(number)));
+      button.addEventListener("click", () => this.pick(number));
+      return button;
+    });
+  }
+
+  async #fetch(numbers) {
+    const missing = numbers.filter((number) => !this.#images.has(number));
+    if (!missing.length) return;
+    const found = await sampleImages(missing, SIZE);
+    missing.forEach((number, index) => this.#images.set(number, found[index]));
+  }
+
+  async pick(number) {
+    await this.#fetch([number]);
+    if (this.dialog.open) this.dialog.close();
+    this.choose(number, this.#images.get(number), SIZE);
+  }
+
+  /** A test image of a class, another one each time. */
+  async pickOfClass(kind) {
+    const facts = await this.facts();
+    if (!facts) return;
+    const numbers = facts.labels.flatMap((label, number) => (label === kind ? [number] : []));
+    if (numbers.length) await this.pick(numbers[Math.floor(Math.random() * numbers.length)]);
+  }
+
+  async pixels(number, size) {
+    return (await sampleImages([number], size))[0];
+  }
+
+  async #byNumber() {
+    const field = find("#gallery-number");
+    const number = field.valueAsNumber;
+    if (Number.isInteger(number) && number >= 0 && number < this.#facts.labels.length) await this.pick(number);
+  }
+
+  /** The images that excite a unit most, into an element. */
+  async showStrongest(element, side, layer, unit) {
+    const facts = await this.facts();
+    if (!facts) return element.replaceChildren(h("p", { className: "note" }, t("gallery.none")));
+    try {
+      const { units } = await strongest(side.name, layer);
+      const images = units[unit].map(({ image }) => image);
+      const value = new Map(units[unit].map((each) => [each.image, each.value]));
+      element.replaceChildren(...(await this.thumbs(images, (number) => `${facts.classes[facts.labels[number]]}`)));
+      element.dataset.strongest = value.get(images[0]);
+    } catch {
+      element.replaceChildren(h("p", { className: "note" }, t("gallery.none")));
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/** The image as the network sees it: at its true size, magnified, and traced back to the drawing. */
+
+import { find, sharp } from "./dom.js";
+import { SIDE, pixelCanvas } from "./drawing.js";
+import { t } from "./i18n.js";
+import { inkBox } from "./pad.js";
+
+const LARGE = 140; // CSS pixels
+
+export class Seen {
+  #field = null;
+  #image = null;
+
+  constructor() {
+    this.large = find("#seen-large");
+    this.small = find("#seen-true");
+    this.words = find("#seen-size");
+  }
+
+  show([side]) {
+    const image = side?.answer.image;
+    this.#image = image ? { pixels: image.data, size: image.shape[2] } : null;
+    this.#paint();
+    const size = this.#image?.size ?? 28;
+    const label = t(image ? "seen.label" : "seen.empty", { size });
+    this.large.setAttribute("aria-label", label);
+    this.small.setAttribute("aria-label", label);
+    this.words.textContent = t("seen.size", { size });
+  }
+
+  highlight(field) {
+    this.#field = field;
+    this.#paint();
+  }
+
+  #paint() {
+    const size = this.#image?.size ?? 28;
+    const source = pixelCanvas(this.#image?.pixels ?? new Uint8Array(size * size), size);
+    const scale = Math.max(1, Math.round(LARGE / size));
+    for (const [canvas, factor] of [[this.small, 1], [this.large, scale]]) {
+      const context = sharp(canvas, size * factor, size * factor);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(source, 0, 0, size * factor, size * factor);
+    }
+    if (this.#field) outline(this.large.getContext("2d"), this.#field, scale, size * scale);
+  }
+
+  /** The field of the image as shares of the drawing's side: the preparation moved and scaled the ink's box. */
+  onDrawing(side, field, drawing, pad) {
+    if (!field || drawing.isEmpty || side.blank) return null;
+    const [, size] = side.shape;
+    const pixels = pad.pixels();
+    if (drawing.base?.kind === "picture" && !drawing.base.dark) for (let index = 0; index < pixels.length; index++) pixels[index] = 255 - pixels[index];
+    const [from, to] = [inkBox(side.answer.image.data, size), inkBox(pixels, SIDE)];
+    if (!from || !to) return null;
+    const place = (value, low, high) => to[low] + ((value - from[low]) / (from[high] - from[low])) * (to[high] - to[low]);
+    const [top, bottom] = [field.rows[0], field.rows[1] + 1].map((row) => place(row / size, "top", "bottom"));
+    const [left, right] = [field.columns[0], field.columns[1] + 1].map((column) => place(column / size, "left", "right"));
+    return { left, top, right, bottom };
+  }
+}
+
+function outline(context, { rows, columns }, scale, side) {
+  const [x, y] = [columns[0] * scale, rows[0] * scale];
+  const [width, height] = [(columns[1] - columns[0] + 1) * scale, (rows[1] - rows[0] + 1) * scale];
+  context.fillStyle = "rgb(0 0 0 / 55%)";
+  context.beginPath();
+  context.rect(0, 0, side, side);
+  context.rect(x, y, width, height);
+  context.fill("evenodd");
+  context.lineWidth = 2;
+  context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--focus-on-dark");
+  context.strokeRect(x + 1, y + 1, width - 2, height - 2);
+}

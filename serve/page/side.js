@@ -1,0 +1,102 @@
+/** One network at work on the drawing: asks the server, keeps its weights, drops what is stale. */
+
+import { Latest, explain, infer, metadata } from "./api.js";
+
+export class Side {
+  name = "";
+  about = null; // the server's metadata
+  answer = null; // the newest, with the weights in its layers
+  untouched = null; // probabilities without anything switched off
+  ablated = [];
+  seconds = null;
+  #weights = null;
+  #generation = 0;
+  #latest = new Latest((request, isNewest) => this.#run(request, isNewest));
+
+  /** Told of: answer(side, input), failure(side, error), replaced(side). */
+  constructor(told) {
+    this.told = told;
+  }
+
+  async use(name) {
+    this.#generation++;
+    Object.assign(this, { name, about: null, answer: null, untouched: null, ablated: [], seconds: null });
+    this.#weights = null;
+    if (!name) return;
+    const generation = this.#generation;
+    const about = await metadata(name);
+    if (generation === this.#generation) this.about = about;
+  }
+
+  get shape() {
+    return this.about.inputs[0].shape.slice(1);
+  }
+
+  get size() {
+    return this.shape[1];
+  }
+
+  get hasWeights() {
+    return this.#weights !== null;
+  }
+
+  /** Input: {blank, bodyFor(side), at}. Answers to earlier inputs no longer count once `forget` was called. */
+  async show(input) {
+    const generation = this.#generation;
+    return this.#latest.ask({ input, generation });
+  }
+
+  forget() {
+    this.#generation++;
+  }
+
+  switch(layer, unit, off) {
+    this.ablated = this.ablated.filter((each) => each.layer !== layer || each.unit !== unit);
+    if (off) this.ablated.push({ layer, unit });
+  }
+
+  isOff(layer, unit) {
+    return this.ablated.some((each) => each.layer === layer && each.unit === unit);
+  }
+
+  async #run({ input, generation }) {
+    if (generation !== this.#generation) return;
+    try {
+      const answer = await this.#explained(input);
+      const untouched = this.ablated.length && !input.blank ? await infer(this.name, answer.image.data, this.shape) : null;
+      if (generation !== this.#generation) return;
+      this.answer = answer;
+      this.untouched = untouched;
+      this.told.answer(this, input);
+    } catch (error) {
+      if (generation === this.#generation) this.told.failure(this, error);
+    }
+  }
+
+  async #explained(input) {
+    const content = await input.bodyFor(this);
+    const { name, ablated: ablate } = this;
+    let answer = await explain(name, content, { ablate, weights: !this.#weights });
+    if (this.#weights && this.#weights.version !== answer.version) {
+      this.told.replaced(this);
+      this.about = await metadata(name);
+      answer = await explain(name, content, { ablate, weights: true });
+      this.#weights = null;
+    }
+    this.#weights ??= { version: answer.version, byLayer: new Map(answer.layers.map((layer) => [layer.name, layer.weights])) };
+    for (const layer of answer.layers) layer.weights = this.#weights.byLayer.get(layer.name);
+    return answer;
+  }
+
+  /** Median seconds of a few answers, from request to reply. */
+  async measure() {
+    const times = [];
+    const [pixels, shape, name] = [new Uint8Array(this.shape.reduce((a, b) => a * b)), this.shape, this.name];
+    for (let count = 0; count < 7; count++) {
+      const started = performance.now();
+      await infer(name, pixels, shape);
+      times.push(performance.now() - started);
+    }
+    this.seconds = times.sort((a, b) => a - b)[3] / 1000;
+  }
+}

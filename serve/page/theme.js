@@ -1,0 +1,13 @@
+// Runs before the page is painted: the chosen theme and size, so that nothing flashes.
+(() => {
+  const read = (key) => {
+    try {
+      return localStorage.getItem(`cifra.${key}`);
+    } catch {
+      return null;
+    }
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = read("theme") ?? (dark ? "dark" : "light");
+  document.documentElement.dataset.size = read("size") ?? "normal";
+})();

@@ -1,0 +1,94 @@
+/** What the networks conclude: a digit, how sure, and all probabilities as bars. */
+
+import { find, h } from "./dom.js";
+import { percent, t } from "./i18n.js";
+
+const SURE = [[0.95, "verdict.sure"], [0.75, "verdict.fairly"], [0.5, "verdict.unsure"], [0, "verdict.guess"]];
+const SAID_AFTER = 500; // ms without a new answer, then it is read out
+
+export class Verdict {
+  #rows = [];
+  #key = "";
+  #timer = 0;
+
+  constructor() {
+    this.big = find("#verdict-big");
+    this.words = find("#verdict-words");
+    this.list = find("#bars");
+    this.live = find("#live");
+  }
+
+  /** Sides with answers, or none at all for an empty drawing. */
+  show(sides) {
+    const answered = sides.filter((side) => side.answer);
+    this.#layOut(answered);
+    find("#verdict").classList.toggle("empty", !answered.length);
+    if (!answered.length) return this.#sayNothing();
+    this.big.replaceChildren(...answered.map((side, index) => h("span", { className: `label side-${index}` }, side.answer.label)));
+    this.words.replaceChildren(...answered.map((side) => this.#sentence(side, answered.length > 1)));
+    answered.forEach((side, index) => this.#fill(side, index));
+    this.#sayLater(answered.map((side) => `${side.answer.label}, ${percent(side.answer.confidence, 0)}`).join(" · "));
+  }
+
+  #sayNothing() {
+    this.big.replaceChildren(h("span", { className: "label none", "aria-hidden": "true" }, "?"));
+    this.words.replaceChildren(h("p", {}, t("verdict.empty")));
+    clearTimeout(this.#timer);
+    this.live.textContent = "";
+  }
+
+  #sentence({ answer, name }, named) {
+    const key = SURE.find(([least]) => answer.confidence >= least)[1];
+    const order = answer.probabilities.map((_, index) => index).sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
+    const text = t(key, { first: answer.label, second: answer.classes[order[1]], share: percent(answer.confidence) });
+    return h("p", {}, named ? h("b", { lang: "en" }, `${name}: `) : null, text);
+  }
+
+  /** Rows are made once and then only filled: this runs with every stroke. */
+  #layOut(sides) {
+    const classes = sides[0]?.answer.classes ?? this.classes ?? [];
+    const key = `${classes.join()}|${sides.length}`;
+    if (key === this.#key || !classes.length) {
+      if (!sides.length) for (const row of this.#rows) row.forEach(empty);
+      if (key === this.#key || !classes.length) return;
+    }
+    this.#key = key;
+    this.#rows = classes.map(() => Array.from({ length: Math.max(1, sides.length) }, (_, index) => cellsOf(index)));
+    this.list.replaceChildren(
+      ...classes.map((name, index) =>
+        h("li", {}, h("span", { className: "name" }, name), h("span", { className: "tracks" }, ...this.#rows[index].map((each) => each.row))),
+      ),
+    );
+  }
+
+  #fill({ answer, untouched }, side) {
+    answer.probabilities.forEach((share, index) => {
+      const { bar, ghost, value, row } = this.#rows[index][side];
+      bar.style.inlineSize = `${share * 100}%`;
+      value.textContent = percent(share);
+      row.classList.toggle("best", index === answer.index);
+      ghost.hidden = !untouched;
+      if (untouched) ghost.style.insetInlineStart = `${untouched[index] * 100}%`;
+    });
+  }
+
+  #sayLater(text) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => (this.live.textContent = text), SAID_AFTER);
+  }
+}
+
+function cellsOf(side) {
+  const bar = h("span", { className: "bar" });
+  const ghost = h("span", { className: "ghost", hidden: true });
+  const value = h("span", { className: "value" });
+  const row = h("span", { className: `track side-${side}` }, h("span", { className: "rail" }, bar, ghost), value);
+  return { bar, ghost, value, row };
+}
+
+function empty({ bar, ghost, value, row }) {
+  bar.style.inlineSize = "0";
+  ghost.hidden = true;
+  value.textContent = "";
+  row.classList.remove("best");
+}
