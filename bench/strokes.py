@@ -67,7 +67,7 @@ def _smoothed(points: Array, pairs: NDArray[np.intp]) -> Array:
 
 def _centred(points: Array) -> Array:
     low, high = points.min(axis=0), points.max(axis=0)
-    return (points - (low + high) / 2) / max(float((high - low).max()), 1e-6)
+    return np.asarray((points - (low + high) / 2) / max(float((high - low).max()), 1e-6))
 
 
 def thin(mask: Mask) -> Mask:
