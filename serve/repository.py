@@ -34,28 +34,21 @@ class Repository:
         self._sources = list(sources)
         self._threads = threads
         self._changing = Lock()
+        self._paths: list[Path] = []
         self._downloads: TemporaryDirectory[str] | None = None
-        self._fetch()
 
     def close(self) -> None:
         if self._downloads is not None:
             self._downloads.cleanup()
             self._downloads = None
 
-    def _fetch(self) -> None:
-        """Models of a registry come as files; an alias may name another one when it is asked again."""
-        self._paths = [self._path(source) for source in self._sources]
-
     def _path(self, source: str) -> Path:
+        """Where a source is; a registry's model is fetched first, since its alias may name another one by now."""
         if not source.startswith(REGISTRY):
             return Path(source)
         if self._downloads is None:
             self._downloads = TemporaryDirectory(prefix="cifra-", ignore_cleanup_errors=True)
-        try:
-            return _fetched(source, self._downloads.name)
-        except ModelError:
-            self.close()
-            raise
+        return _fetched(source, self._downloads.name)
 
     @property
     def ready(self) -> bool:
@@ -74,13 +67,16 @@ class Repository:
         return entry.model
 
     def refresh(self, *, force: bool = False) -> list[str]:
-        """Look at the files again; load those that changed, or all. Returns one line for each change."""
+        """Look at the files again; load those that changed, or all. Returns one line for each change.
+
+        Raises ModelError where a registry's model cannot be had.
+        """
         with self._changing:
             return self._refresh(force)
 
     def _refresh(self, force: bool) -> list[str]:
-        if force:
-            self._fetch()
+        if force or not self._paths:
+            self._paths = [self._path(source) for source in self._sources]
         found = {path.stem: path for path in _files(self._paths)}
         gone = {name: entry for name, entry in self.entries.items() if name not in found}
         entries = {name: self._refreshed(name, path, force) for name, path in found.items()}

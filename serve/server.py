@@ -48,30 +48,34 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve(settings: Settings, listener: socket.socket, announce: Callable[[list[str]], None]) -> None:
     """Until SIGTERM or SIGINT. Raises NoModel, ModelError."""
     loop = asyncio.get_running_loop()
-    log = AccessLog(requests=settings.log_requests)
     repository = Repository(settings.models, threads=settings.threads)
+    log = AccessLog(requests=settings.log_requests)
     app = App(repository, settings.guard, log, model_control=settings.model_control)
-    app.date = formatdate(usegmt=True)
     stopping, forced = asyncio.Event(), asyncio.Event()
     _on_signals(loop, stopping, forced)
     server = await loop.create_server(lambda: Connection(app), sock=listener)
-    ticking = loop.create_task(_tick(app))
+    tasks = [loop.create_task(_tick(app))]
     try:
-        changes = await asyncio.to_thread(repository.refresh)
-        if not repository.ready:
-            raise NoModel(_why(settings, repository))
-        app.note_changes(changes)
-        app.endpoints.started = True
+        await _load(app, settings)
         announce(list(repository.entries))
-        watching = loop.create_task(_watch(app, loop))
+        tasks.append(loop.create_task(_watch(app, loop)))
         await stopping.wait()
         await _drain(app, server, settings.drain_seconds, forced)
-        watching.cancel()
     finally:
-        ticking.cancel()
         server.close()
+        for task in tasks:
+            task.cancel()
         app.endpoints.close()
         log.close()
+
+
+async def _load(app: App, settings: Settings) -> None:
+    repository = app.endpoints.repository
+    changes = await asyncio.to_thread(repository.refresh)
+    if not repository.ready:
+        raise NoModel(_why(settings, repository))
+    app.note_changes(changes)
+    app.endpoints.started = True
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event, forced: asyncio.Event) -> None:
@@ -85,12 +89,12 @@ def _on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event, forced
 async def _tick(app: App) -> None:
     """Look at every bound in time, and hand the log over."""
     while True:
-        await asyncio.sleep(limits.TICK_SECONDS)
         app.date = formatdate(usegmt=True)
         now = time.perf_counter()
         for connection in list(app.connections):
             connection.tick(now)
         app.log.flush()
+        await asyncio.sleep(limits.TICK_SECONDS)
 
 
 async def _watch(app: App, loop: asyncio.AbstractEventLoop) -> None:

@@ -102,6 +102,32 @@ def test_a_bad_file_from_the_start_is_listed_but_not_ready(tmp_path: Path) -> No
         assert 'cifra_model_file_refused{model="bad"} 1.0' in found.client("GET", "/metrics").body.decode()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # mlflow's own
+def test_a_registry_is_followed_through_its_alias(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    try:
+        client = mlflow.MlflowClient()
+        experiment = client.create_experiment("digits", artifact_location=(tmp_path / "artifacts").as_uri())
+        client.create_registered_model("cifra")
+        for seed in (0, 1):
+            run = client.create_run(experiment).info
+            client.log_artifact(run.run_id, str(save(tmp_path, "lenet_28", lenet(seed))), "model")
+            client.create_model_version("cifra", f"{run.artifact_uri}/model", run.run_id)
+        client.set_registered_model_alias("cifra", "champion", "1")
+        repository = Repository(["models:/cifra@champion"])
+        repository.refresh()
+        first = repository.get("cifra").version
+        client.set_registered_model_alias("cifra", "champion", "2")
+        repository.refresh(force=True)
+        assert repository.get("cifra").version != first
+        repository.close()
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
 def test_loading_and_unloading_where_allowed(reloading: Running, tmp_path: Path, images: Make) -> None:
     client = reloading.client
     assert client("POST", "/v2/repository/models/lenet_28/unload", {}).status == 200
