@@ -138,13 +138,14 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 @pytest.mark.parametrize("wait_s", [0, 0.013, 0.037])
 def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: float) -> None:
     """In a process of its own, some time after its first checkpoint: in an epoch, or while one is written."""
-    ready.set(models__mlp_64_128__epochs=300)
+    ready.set(models__mlp_64_128__epochs=60)
     script = f"{UNRECORDED}; train.main({NETWORK!r})"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     running = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.DEVNULL)
     folder = CHECKPOINTS / fingerprint()
     while not list(folder.glob("[0-9]*.safetensors")):
         assert running.poll() is None
+        time.sleep(0.002)
     time.sleep(wait_s)
     running.kill()
     assert running.wait() == -signal.SIGKILL
