@@ -1,0 +1,103 @@
+"""A training is shown live in MLflow, and never waits for it."""
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stages.core import live, store
+from stages.core.live import LiveRun
+from stages.core.training import Epoch
+
+RECORD = {"dataset": "digits", "network": "lenet_28", "fingerprint": "0" * 16}
+
+
+class Recorder:
+    """In the place of an MLflow client."""
+
+    def __init__(self) -> None:
+        self.logged: list[int] = []
+        self.ended = threading.Event()
+
+    def update_run(self, run: str, status: str) -> None:
+        assert (run, status) == ("run", "RUNNING")
+
+    def set_terminated(self, run: str) -> None:
+        self.ended.set()
+
+
+def trainer_after(epoch: int) -> Any:
+    return SimpleNamespace(history=SimpleNamespace(epochs=[Epoch(epoch, 0.5, 0.5, 0.5, 0.5)]))
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    monkeypatch.setattr(live, "AFTER_S", 0)
+    monkeypatch.setattr(store, "connect", lambda: recorder)
+    monkeypatch.setattr(store, "experiment", lambda client, dataset: "1")
+    monkeypatch.setattr(store, "reap", lambda client, experiment: None)
+    monkeypatch.setattr(store, "open_run", lambda client, record: "run")
+    monkeypatch.setattr(store, "log_epoch", lambda client, run, epoch, values: recorder.logged.append(epoch))
+    return recorder
+
+
+def wait_for(thread: threading.Thread) -> None:
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_every_epoch_arrives_before_the_training_ends(client: Recorder) -> None:
+    connected = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "open_run", lambda *_: connected.set() or "run")
+        with LiveRun(RECORD) as run:
+            connected.wait(5)
+            for epoch in (1, 2, 3):
+                run.epoch(trainer_after(epoch))
+    assert client.logged == [1, 2, 3]
+    assert client.ended.is_set()
+
+
+def test_a_short_training_does_not_touch_mlflow(client: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "AFTER_S", 60)
+    with LiveRun(RECORD) as run:
+        run.epoch(trainer_after(1))
+    wait_for(run.thread)
+    assert client.logged == []
+
+
+def test_an_mlflow_that_is_down_costs_one_line_and_no_failure(
+    client: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise ConnectionError("no server")
+
+    monkeypatch.setattr(store, "connect", refuse)
+    with LiveRun(RECORD) as run:
+        wait_for(run.thread)
+        run.epoch(trainer_after(1))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "dvc repro track" in said
+
+
+def test_a_store_that_hangs_is_left_behind(client: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+    monkeypatch.setattr(live, "FLUSH_S", 0.1)
+    monkeypatch.setattr(store, "connect", lambda: hanging.wait(10) and client)
+    with LiveRun(RECORD) as run:
+        run.epoch(trainer_after(1))
+    assert client.logged == []
+    hanging.set()
+    wait_for(run.thread)
+
+
+def test_a_training_that_failed_leaves_its_run_open(client: Recorder) -> None:
+    run = LiveRun(RECORD)
+    with pytest.raises(ValueError, match="trouble"), run:
+        raise ValueError("trouble")
+    assert not client.ended.is_set()
+    run.epochs.put(None)
+    wait_for(run.thread)

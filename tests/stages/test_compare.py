@@ -1,0 +1,95 @@
+from typing import Any
+
+import pytest
+
+from stages import compare
+from stages.core import files
+from stages.core.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from tests.workspace import Workspace, publish_split
+
+FIRST, SECOND = "simple_cnn", "lenet_28"
+
+
+def leave(name: str, validation: float, test: float, epochs: int = 2, loss: float = 0.5) -> None:
+    """What the stages before leave of one network."""
+    metrics = {
+        "test": {"accuracy": test, "low": test - 0.1, "high": test + 0.1, "loss": 0.4},
+        "classes": {"0": test + 0.05, "1": test - 0.05},
+        "validation": {"accuracy": validation, "loss": loss},
+    }
+    card = {"parameters": 7, "multiplications": 9, "bytes": 5, "epochs": epochs, "best_epoch": 1, "fingerprint": "f0"}
+    files.write_json(METRICS / f"{name}.json", metrics)
+    files.write_json(MODELS / f"{name}.json", card)
+    files.write(MODELS / f"{name}.onnx", f"onnx of {name}".encode())
+    files.write(RESULTS / name / "predictions.csv", f"predictions of {name}\n".encode())
+    rows = [{"epoch": n, "validation_loss": 1 / n, "validation_accuracy": 1 - 1 / n} for n in range(1, epochs + 1)]
+    files.write_csv(WEIGHTS / name / "epochs.csv", rows)
+
+
+@pytest.fixture
+def two(workspace: Workspace) -> Workspace:
+    publish_split()
+    workspace.set(models={name: workspace.params["models"][name] for name in (FIRST, SECOND)})
+    leave(FIRST, validation=0.9, test=0.8, epochs=3)
+    leave(SECOND, validation=0.8, test=0.95)
+    return workspace
+
+
+def rows() -> dict[str, dict[str, str]]:
+    return {row["network"]: row for row in files.read_csv(REPORTS / "comparison.csv")}
+
+
+def test_the_validation_set_chooses_the_champion_and_not_the_test_set(two: Workspace) -> None:
+    two.run("compare")
+    assert files.read_json(REPORTS / "champion.json")["network"] == FIRST
+    assert rows()[FIRST]["champion"] == "True"
+    assert rows()[SECOND]["champion"] == "False"
+
+
+def test_the_champion_is_a_copy_of_its_network(two: Workspace) -> None:
+    two.run("compare")
+    assert (MODELS / "champion.onnx").read_bytes() == (MODELS / f"{FIRST}.onnx").read_bytes()
+    assert (REPORTS / "champion_predictions.csv").read_text() == f"predictions of {FIRST}\n"
+
+
+def test_the_lower_validation_loss_decides_a_draw(two: Workspace) -> None:
+    leave(SECOND, validation=0.9, test=0.7, loss=0.1)
+    two.run("compare")
+    assert rows()[SECOND]["champion"] == "True"
+
+
+def test_the_table_names_the_worst_class(two: Workspace) -> None:
+    two.run("compare")
+    assert (rows()[FIRST]["worst_class"], rows()[FIRST]["worst_accuracy"]) == ("1", "0.75")
+
+
+def test_curves_stand_side_by_side_and_end_where_a_training_ended(two: Workspace) -> None:
+    two.run("compare")
+    assert files.read_csv(REPORTS / "validation_loss.csv") == [
+        {"epoch": "1", FIRST: "1", SECOND: "1"},
+        {"epoch": "2", FIRST: "0.5", SECOND: "0.5"},
+        {"epoch": "3", FIRST: "0.333333", SECOND: ""},
+    ]
+
+
+def test_the_table_says_when_the_test_set_helped_to_choose(two: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare.datasets, "facts", lambda: {"validation_from": "test"})
+    two.run("compare")
+    assert {row["test_helped_to_choose"] for row in rows().values()} == {"True"}
+    assert "the test set, which therefore helped to choose" in two.run("results").out
+
+
+def test_results_prints_every_network_the_best_first(two: Workspace) -> None:
+    two.run("compare")
+    printed = two.run("results").out
+    assert printed.index(SECOND) < printed.index(FIRST)
+    assert f"{FIRST} *" in printed
+
+
+@pytest.mark.parametrize("missing", [METRICS / f"{FIRST}.json", MODELS / f"{FIRST}.json"], ids=str)
+def test_a_missing_file_is_one_line_that_says_what_makes_it(two: Workspace, missing: Any) -> None:
+    missing.unlink()
+    outcome = two.run("compare")
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert "dvc repro" in outcome.err

@@ -1,0 +1,190 @@
+"""MLflow is a view of the files: made from them, completed from them, and left alone where it is right."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serve.model import Model
+from stages.core import files, networks, onnx_file, store
+from stages.core.datasets import facts
+from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from tests.workspace import CLASSES, Workspace, publish_split, shell
+
+NETWORK = "mlp_64_128"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mlflow writes the store it uses into the environment, where the next test would find it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+@pytest.fixture(scope="module")
+def onnx_bytes() -> bytes:
+    network = networks.build(NETWORK, (1, 28, 28), 10, widths=[8]).eval()
+    proto = onnx_file.to_onnx(network, (1, 28, 28))
+    onnx_file.describe(proto, {"network": NETWORK, "classes": list(CLASSES)})
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: mlflow takes a second or more to lay out its tables."""
+    database = tmp_path_factory.mktemp("store") / "mlflow.db"
+    store.create(database)
+    return database
+
+
+@pytest.fixture
+def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Workspace:
+    """One network on disk, as the stages leave it, and a fresh store."""
+    publish_split()
+    workspace.set(models={NETWORK: workspace.params["models"][NETWORK]})
+    recipe = workspace.params["models"][NETWORK]
+    training = {
+        "network": NETWORK, "recipe": recipe, "seed": 1, "threads": 1, "accelerator": "cpu", "torch": "2",
+        "dataset": "digits", "dataset_sha256": facts()["sha256"], "fingerprint": "0123456789abcdef",
+        "epochs": 2, "best_epoch": 2,
+    }  # fmt: skip
+    files.write_json(WEIGHTS / NETWORK / "training.json", training)
+    curve = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.75}
+    files.write_csv(WEIGHTS / NETWORK / "epochs.csv", [{"epoch": epoch} | curve for epoch in (1, 2)])
+    files.write(MODELS / f"{NETWORK}.onnx", onnx_bytes)
+    files.write_json(MODELS / f"{NETWORK}.json", {"parameters": 7, "multiplications": 9, "bytes": 5, "best_epoch": 2})
+    metrics = {
+        "test": {"accuracy": 0.8, "low": 0.7, "high": 0.9, "loss": 0.4},
+        "classes": {"0": 0.6, "T-shirt/top": 1.0},
+        "validation": {"accuracy": 0.75, "loss": 0.25},
+    }
+    files.write_json(METRICS / f"{NETWORK}.json", metrics)
+    files.write(RESULTS / NETWORK / "confusion.csv", b"actual,predicted,images\n")
+    files.write(FIGURES / NETWORK / "epochs.png", b"a figure")
+    files.write_json(REPORTS / "champion.json", {"network": NETWORK})
+    (workspace.root / "mlflow.db").write_bytes(empty_store.read_bytes())
+    return workspace
+
+
+def runs() -> list[Any]:
+    client = store.connect()
+    return list(client.search_runs([store.experiment(client, "digits")]))
+
+
+def track(workspace: Workspace) -> None:
+    outcome = workspace.run("track")
+    assert outcome.code == 0, outcome.err
+
+
+def test_a_run_holds_all_that_is_on_disk(tracked: Workspace) -> None:
+    track(tracked)
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.params["optimizer"] == "sgd"
+    assert run.data.params["widths"] == "[64, 128]"
+    assert run.data.metrics["test_accuracy"] == 0.8
+    assert run.data.metrics["class_accuracy/T-shirt/top"] == 1.0
+    assert run.data.tags["fingerprint"] == "0123456789abcdef"
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", facts()["sha256"][:32])
+
+
+def test_a_run_keeps_figures_and_results(tracked: Workspace) -> None:
+    track(tracked)
+    (run,) = runs()
+    client = store.connect()
+    for folder, name in (("figures", "figures/epochs.png"), ("results", "results/confusion.csv")):
+        assert [found.path for found in client.list_artifacts(run.info.run_id, folder)] == [name]
+
+
+def test_a_run_keeps_every_epoch_once_even_if_some_came_live(tracked: Workspace) -> None:
+    client = store.connect()
+    run = store.open_run(client, files.read_json(WEIGHTS / NETWORK / "training.json"))
+    store.log_epoch(client, run, 1, {"validation_loss": 0.25})
+    track(tracked)
+    assert [metric.step for metric in client.get_metric_history(run, "validation_loss")] == [1, 2]
+
+
+def test_tracking_twice_changes_nothing(tracked: Workspace) -> None:
+    track(tracked)
+    (before,) = runs()
+    track(tracked)
+    (after,) = runs()
+    assert after.to_dictionary() == before.to_dictionary()
+    client = store.connect()
+    assert len(client.search_model_versions("name = 'cifra-digits'")) == 1
+
+
+def test_a_new_export_of_the_same_training_completes_its_run(tracked: Workspace) -> None:
+    track(tracked)
+    metrics = files.read_json(METRICS / f"{NETWORK}.json")
+    metrics["test"]["accuracy"] = 0.9
+    files.write_json(METRICS / f"{NETWORK}.json", metrics)
+    track(tracked)
+    (run,) = runs()
+    assert run.data.metrics["test_accuracy"] == 0.9
+
+
+def test_the_champion_answers_from_the_registry_as_its_file_does(tracked: Workspace) -> None:
+    import mlflow
+
+    track(tracked)
+    champion = mlflow.pyfunc.load_model("models:/cifra-digits@champion")
+    images = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), dtype=np.uint8)
+    wanted = Model.load(MODELS / f"{NETWORK}.onnx").predict(images)
+    assert np.array_equal(champion.predict({"image": images})["logits"], wanted.logits)
+
+
+def test_what_a_dead_process_left_running_is_marked_as_killed(tracked: Workspace) -> None:
+    client = store.connect()
+    experiment = store.experiment(client, "digits")
+    tags = {store.HOST: store.origin()[store.HOST], store.PROCESS: "999999999"}
+    dead = client.create_run(experiment, tags=tags).info.run_id
+    elsewhere = client.create_run(experiment, tags=tags | {store.HOST: "another"}).info.run_id
+    alive = client.create_run(experiment, tags=store.origin()).info.run_id
+    store.reap(client, experiment)
+    assert [client.get_run(run).info.status for run in (dead, elsewhere, alive)] == ["KILLED", "RUNNING", "RUNNING"]
+
+
+def test_the_store_is_that_of_the_repository_in_a_queued_experiment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert store.address() == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_a_server_of_ones_own_takes_the_place_of_the_local_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    assert store.address() == "http://127.0.0.1:1"
+
+
+def test_parallel_first_starts_make_one_whole_store(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    script = (
+        "import sys, stages\n"
+        "from stages.core import store\n"
+        "client = store.connect()\n"
+        "run = client.create_run(store.experiment(client, 'digits')).info.run_id\n"
+        "for step in range(20):\n"
+        "    store.log_epoch(client, run, step, {'loss': step})\n"
+        "client.set_terminated(run)\n"
+    )
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda _: shell("-c", script, cwd=tmp_path), range(4)))
+    assert [outcome.code for outcome in outcomes] == [0] * 4, outcomes[0].err
+    counting = (
+        "import stages\n"
+        "from stages.core import store\n"
+        "client = store.connect()\n"
+        "runs = client.search_runs([store.experiment(client, 'digits')])\n"
+        "print([len(client.get_metric_history(run.info.run_id, 'loss')) for run in runs])\n"
+    )
+    assert shell("-c", counting, cwd=tmp_path).out.strip() == "[20, 20, 20, 20]"
