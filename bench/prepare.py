@@ -2,7 +2,8 @@
 
     python -m bench.prepare models/simple_cnn.onnx FOLDER --n 100
 
-The network is one trained on MNIST, the folder holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz. Prints a table and writes bench/results/prepare.json.
+The network is one trained on MNIST; the folder holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz.
+Prints a table and writes bench/results/prepare.json.
 Every kind shows the same n digits; `ideal` is what no preparation can improve upon. See bench/drawings.py.
 """
 
