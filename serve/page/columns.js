@@ -71,9 +71,9 @@ export class Columns {
   }
 
   #fit() {
-    for (const { list, views } of this.#columns.values()) {
-      const width = list.clientWidth;
-      if (width) for (const view of views) view.resize(Math.floor(width - 2));
+    for (const view of [...this.#columns.values()].flatMap(({ views }) => views)) {
+      const width = view.element.clientWidth;
+      if (width) view.resize(Math.floor(width - 2));
     }
   }
 
@@ -151,6 +151,12 @@ export class Columns {
       view.off = side.ablated.filter(({ layer }) => layer === view.layer.name).map(({ unit }) => unit);
       view.repaint();
     }
+  }
+
+  /** After a change of the type's size. */
+  refit() {
+    for (const view of [...this.#columns.values()].flatMap(({ views }) => views)) view.width = 0;
+    this.#fit();
   }
 
   repaint() {

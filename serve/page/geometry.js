@@ -12,7 +12,8 @@ export function geometryOf(layer, width, classes) {
 
 function maps(layer, width) {
   const [count, rows, columns] = layer.shape;
-  const wanted = count === 1 ? 112 : count <= 8 ? 88 : count <= 32 ? 68 : 56;
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // larger for a projector
+  const wanted = rem * (count === 1 ? 112 : count <= 8 ? 88 : count <= 32 ? 68 : 56);
   const scale = Math.max(1, Math.floor(Math.min(wanted, width) / columns));
   const [tileWidth, tileHeight] = [columns * scale, rows * scale];
   const perRow = Math.max(1, Math.min(count, Math.floor((width + GAP) / (tileWidth + GAP))));
@@ -68,7 +69,7 @@ function lines(layer, width, across, down, gap, style) {
 }
 
 const cells = (layer, width) => lines(layer, width, 7, 7, 0, "cells");
-const bars = (layer, width) => lines(layer, width, Math.max(6, Math.min(12, width / sizeOf(layer))), 44, 8, "bars");
+const bars = (layer, width) => lines(layer, width, Math.max(7, Math.min(12, width / sizeOf(layer))), 44, 8, "bars");
 const labelled = (layer, width) => lines(layer, width, Math.max(26, Math.min(52, width / sizeOf(layer))), 92, 8, "labelled");
 
 /** The unit one arrow key away, or the same one at an edge. */

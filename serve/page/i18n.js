@@ -45,14 +45,14 @@ function format(value, options) {
   return formats.get(key).format(value).replace("-", "−");
 }
 
-export const whole = (value) => format(value, { useGrouping: "min2", maximumFractionDigits: 0 });
+export const whole = (value) => format(value, { useGrouping: "auto", maximumFractionDigits: 0 });
 export const decimal = (value, digits = 2) => format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const percent = (value, digits = 1) => format(value, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** Three or four significant digits, whatever the size. */
 export function number(value) {
   const size = Math.abs(value);
-  if (size === 0) return "0";
+  if (Number.isInteger(value) && size < 100000) return whole(value);
   if (size < 0.0005 || size >= 100000) return format(value, { notation: "scientific", maximumSignificantDigits: 3 });
   return size < 10 ? decimal(value, 3) : format(value, { maximumSignificantDigits: 4 });
 }

@@ -27,10 +27,11 @@ export class LayerView {
     this.canvas = h("canvas", { tabIndex: 0, role: "application" });
     this.overlay = h("canvas", { className: "overlay", "aria-hidden": "true" });
     this.readout = h("p", { className: "readout", "aria-live": "polite" });
-    this.legend = h("figcaption", { className: "legend" });
-    this.heading = h("header", {});
-    this.picture = h("div", { className: "picture" }, this.canvas, this.overlay);
-    this.element = h("article", { className: "layer" }, this.heading, h("figure", {}, this.picture, this.legend), this.readout);
+    this.legend = h("div", { className: "legend" });
+    this.words = h("div", { className: "words" });
+    const picture = h("div", { className: "picture" }, this.canvas, this.overlay);
+    const narrow = ["input", "normalized"].includes(this.layer.kind) ? " narrow" : "";
+    this.element = h("article", { className: `layer${narrow}` }, h("header", {}, this.words, this.legend), picture, this.readout);
     this.describe();
   }
 
@@ -38,7 +39,7 @@ export class LayerView {
   describe() {
     const { layer } = this;
     const kind = kindOf(layer);
-    this.heading.replaceChildren(
+    this.words.replaceChildren(
       h("h4", { lang: "en" }, layer.name),
       h("p", { className: "kind" }, term(kind), ...this.#facts()),
     );
@@ -222,11 +223,11 @@ export class LayerView {
       return;
     }
     const context = sharp(this.overlay, geometry.width, geometry.height);
-    context.fillStyle = style("--veil");
+    context.fillStyle = this.grey ? "rgb(0 0 0 / 60%)" : style("--veil");
     context.fillRect(0, 0, geometry.width, geometry.height);
     for (const box of this.#boxes(field)) {
       context.clearRect(box.x, box.y, box.width, box.height);
-      outline(context, box);
+      outline(context, box, style(this.grey ? "--focus-on-dark" : "--focus"));
     }
   }
 
@@ -244,15 +245,16 @@ export class LayerView {
   #describeRange() {
     const signed = this.signed;
     const end = this.grey ? "255" : this.perMap && isMaps(this.layer) ? t("legend.most") : number(this.range || 0);
-    const marks = signed ? [`−${end}`, "0", `+${end}`] : ["0", end];
+    const ends = signed ? [`−${end}`, "0", `+${end}`] : ["0", end];
+    const marks = this.blank && !this.grey ? ends.map((mark) => (mark === "0" ? mark : "")) : ends;
     const key = marks.join() + this.perMap + currentLanguage();
     if (this.#legendShown === key) return;
     this.#legendShown = key;
     const name = this.grey ? "grey" : signed ? "signed" : "unsigned";
+    this.legend.title = t(this.grey ? "legend.grey" : signed ? "legend.signed" : "legend.unsigned");
     this.legend.replaceChildren(
       h("span", { className: `scale ${name}`, "aria-hidden": "true" }),
       h("span", { className: `marks ${name}` }, ...marks.map((mark) => h("span", {}, mark))),
-      h("span", { className: "note" }, t(this.grey ? "legend.grey" : signed ? "legend.signed" : "legend.unsigned")),
     );
   }
 
@@ -264,9 +266,9 @@ export class LayerView {
   }
 }
 
-function outline(context, { x, y, width, height }) {
+function outline(context, { x, y, width, height }, colour) {
   context.lineWidth = 2;
-  context.strokeStyle = style("--focus");
+  context.strokeStyle = colour;
   context.strokeRect(x, y, width, height);
 }
 

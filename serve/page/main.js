@@ -18,6 +18,7 @@ import { pictureOf, watchForPictures } from "./upload.js";
 import { Verdict } from "./verdict.js";
 
 const RETRY = 1500; // ms after the server did not answer
+const SETTLED = 1000; // ms until the page is quiet enough to time an answer
 const REMEMBER = 400; // ms after the last stroke
 
 class Page {
@@ -71,6 +72,7 @@ class Page {
     on("#theme", "click", () => this.#useTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true));
     on("#size", "click", () => this.#useSize(document.documentElement.dataset.size === "large" ? "normal" : "large", true));
     on("#off-undo", "click", () => this.#switchAllOn());
+    on("#share-open", "click", () => find("#share").showModal());
     on("#share-link", "click", () => this.copy.open(t("share.link.title"), this.#link()));
     on("#share-png", "click", () => savePicture(this.pad.canvas));
     on("#share-json", "click", () => this.#withAnswer(saveActivations));
@@ -217,7 +219,9 @@ class Page {
 
   async #fillFacts(side) {
     const record = await this.gallery.record(side);
-    if (side.seconds === null) await side.measure().catch(() => null);
+    this.columns.facts(side, record);
+    await new Promise((resolve) => setTimeout(resolve, SETTLED));
+    if (side.seconds === null && side.about) await side.measure().catch(() => null);
     this.columns.facts(side, record);
   }
 
@@ -256,8 +260,9 @@ class Page {
     const { kind, message } = error;
     const notice = { gone: "gone", busy: "busy", missing: "missing", large: "too-large", refused: "no-digit" }[kind];
     if (!notice) throw error;
-    this.notices.show(notice, { name: side?.name ?? "", detail: message });
     if (notice === "no-digit") this.#nothingFound(side);
+    if (notice === "no-digit" && this.drawing.base?.kind !== "picture") return; // a dot is no digit yet
+    this.notices.show(notice, { name: side?.name ?? "", detail: message });
     if (!["gone", "busy", "missing"].includes(notice)) return;
     clearTimeout(this.#timers.retry);
     this.#timers.retry = setTimeout(() => (this.sides.length && notice !== "missing" ? this.ask(performance.now()) : this.#loadModels()), RETRY);
@@ -332,7 +337,10 @@ class Page {
   #useSize(name, chosen = false) {
     document.documentElement.dataset.size = name;
     find("#size").setAttribute("aria-pressed", name === "large");
-    if (chosen) remembered.set("size", name);
+    if (!chosen) return;
+    remembered.set("size", name);
+    this.columns.refit();
+    this.pad.paint();
   }
 }
 

@@ -94,9 +94,9 @@ export class Panel {
     const heading = h("h3", {}, t(isMaps(layer) ? "filter.title" : "filter.unit", { number: channel, name: layer.name }));
     const off = side.isOff(layer.name, channel);
     const toggle = h("input", { type: "checkbox", id: "switch-off", checked: off });
-    toggle.addEventListener("change", () => this.told.switch(side, layer, channel, toggle.checked));
+    toggle.addEventListener("change", () => this.told.switch(side, layer.name, channel, toggle.checked));
     const strongest = h("div", { className: "thumbs" });
-    this.told.strongest(strongest, side, layer, channel);
+    this.told.strongest(strongest, side, layer.name, channel);
     return [
       heading,
       isMaps(layer) ? h("div", { className: "enlarged" }, h("canvas", { id: "enlarged", role: "img", "aria-label": t("filter.map", { number: channel, name: layer.name }) }), kernelOf(layer, channel)) : null,
@@ -172,7 +172,7 @@ function dense(found, { side, layers, go }) {
   return [
     h("p", {}, t("why.dense", { name: from.name, count: products.length })),
     maps ? h("div", { className: "pair" }, mosaic(weights, maps.shape, t("why.weights")), mosaic(products, maps.shape, t("why.products"))) : null,
-    h("table", { className: "terms" }, h("caption", {}, t("why.largest")), h("thead", {}, h("tr", {}, ...["why.from", "why.input", "why.weight", "why.product"].map((key) => h("th", { scope: "col" }, t(key))))), h("tbody", {}, ...order.map(row))),
+    h("table", { className: "terms" }, h("caption", {}, t("why.largest")), h("thead", {}, h("tr", {}, ...["why.from", "why.number", "why.weight", "why.product"].map((key) => h("th", { scope: "col" }, t(key))))), h("tbody", {}, ...order.map(row))),
     rest ? h("p", { className: "sum" }, t("why.others", { count: rest, sum: number(found.sum - shown) })) : null,
     sumLine(found),
   ];

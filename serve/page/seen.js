@@ -5,7 +5,7 @@ import { SIDE, pixelCanvas } from "./drawing.js";
 import { t } from "./i18n.js";
 import { inkBox } from "./pad.js";
 
-const LARGE = 140; // CSS pixels
+const large = () => (innerHeight >= 860 ? 140 : 84); // CSS pixels
 
 export class Seen {
   #field = null;
@@ -36,7 +36,7 @@ export class Seen {
   #paint() {
     const size = this.#image?.size ?? 28;
     const source = pixelCanvas(this.#image?.pixels ?? new Uint8Array(size * size), size);
-    const scale = Math.max(1, Math.round(LARGE / size));
+    const scale = Math.max(1, Math.round(large() / size));
     for (const [canvas, factor] of [[this.small, 1], [this.large, scale]]) {
       const context = sharp(canvas, size * factor, size * factor);
       context.imageSmoothingEnabled = false;

@@ -4,7 +4,7 @@ import { find, findAll, h } from "./dom.js";
 import { t, terms } from "./i18n.js";
 
 const STEPS = ["draw", "seen", "verdict", "layers", "unit", "compare", "share"];
-const TARGETS = { draw: "#draw", seen: "#seen", verdict: "#verdict", layers: "#layers", unit: "#layers .layer:nth-of-type(3)", compare: "#second-field", share: "#share" };
+const TARGETS = { draw: "#draw", seen: "#seen", verdict: "#verdict", layers: "#layers", unit: "#layers .layer:nth-of-type(3)", compare: "#second-field", share: "#share-open" };
 
 export class Tour {
   #step = -1;

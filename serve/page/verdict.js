@@ -38,7 +38,7 @@ export class Verdict {
   }
 
   #sentence({ answer, name }, named) {
-    const key = SURE.find(([least]) => answer.confidence >= least)[1];
+    const key = named ? "verdict.short" : SURE.find(([least]) => answer.confidence >= least)[1];
     const order = answer.probabilities.map((_, index) => index).sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
     const text = t(key, { first: answer.label, second: answer.classes[order[1]], share: percent(answer.confidence) });
     return h("p", {}, named ? h("b", { lang: "en" }, `${name}: `) : null, text);
@@ -55,18 +55,19 @@ export class Verdict {
     this.#key = key;
     this.#rows = classes.map(() => Array.from({ length: Math.max(1, sides.length) }, (_, index) => cellsOf(index)));
     this.list.replaceChildren(
-      ...classes.map((name, index) =>
-        h("li", {}, h("span", { className: "name" }, name), h("span", { className: "tracks" }, ...this.#rows[index].map((each) => each.row))),
-      ),
+      ...classes.map((name, index) => {
+        const rails = h("span", { className: "rails" }, ...this.#rows[index].map(({ rail }) => rail));
+        return h("li", {}, h("span", { className: "name" }, name), rails, ...this.#rows[index].map(({ value }) => value));
+      }),
     );
   }
 
   #fill({ answer, untouched }, side) {
     answer.probabilities.forEach((share, index) => {
-      const { bar, ghost, value, row } = this.#rows[index][side];
+      const { bar, ghost, value } = this.#rows[index][side];
       bar.style.inlineSize = `${share * 100}%`;
       value.textContent = percent(share);
-      row.classList.toggle("best", index === answer.index);
+      value.classList.toggle("best", index === answer.index);
       ghost.hidden = !untouched;
       if (untouched) ghost.style.insetInlineStart = `${untouched[index] * 100}%`;
     });
@@ -81,14 +82,13 @@ export class Verdict {
 function cellsOf(side) {
   const bar = h("span", { className: "bar" });
   const ghost = h("span", { className: "ghost", hidden: true });
-  const value = h("span", { className: "value" });
-  const row = h("span", { className: `track side-${side}` }, h("span", { className: "rail" }, bar, ghost), value);
-  return { bar, ghost, value, row };
+  const rail = h("span", { className: `rail side-${side}` }, bar, ghost);
+  return { bar, ghost, rail, value: h("span", { className: "value" }) };
 }
 
-function empty({ bar, ghost, value, row }) {
+function empty({ bar, ghost, value }) {
   bar.style.inlineSize = "0";
   ghost.hidden = true;
   value.textContent = "";
-  row.classList.remove("best");
+  value.classList.remove("best");
 }
