@@ -22,7 +22,7 @@ from serve.model import Model, ModelError
 from stages.core import datasets, files, networks, onnx_file
 from stages.core.command import command
 from stages.core.errors import UserError
-from stages.core.networks import Shape
+from stages.core.networks import Network, Shape
 from stages.core.paths import MODELS, WEIGHTS
 from stages.core.training import as_input
 
@@ -35,7 +35,7 @@ def main(network: str) -> None:
     training = files.read_json(WEIGHTS / network / "training.json")
     shape = networks.input_shape(network, facts["shape"])
     trained = restore(training, shape, len(facts["classes"]))
-    proto = onnx_file.to_onnx(trained, shape)
+    proto = onnx_file.to_onnx(trained)
     onnx_file.describe(proto, metadata(training, facts))
     data = proto.SerializeToString(deterministic=True)
     parity = compare(trained, loaded(network, data), datasets.load("test", shape[-1]).images)
@@ -53,7 +53,7 @@ def main(network: str) -> None:
     print(f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}")
 
 
-def restore(training: dict[str, Any], shape: Shape, classes: int) -> nn.Module:
+def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:
     layers = {name: training["recipe"][name] for name in ("filters", "widths") if name in training["recipe"]}
     network = networks.build(training["network"], shape, classes, **layers)
     path = WEIGHTS / training["network"] / "weights.safetensors"

@@ -32,7 +32,7 @@ class Network(nn.Sequential):
         self.shape = shape
 
     def add_conv(self, maps: int, kernel: int, padding: int = 0) -> None:
-        self._add("conv", nn.Conv2d(self._output_shape()[0], maps, kernel, padding=padding))
+        self._add("conv", nn.Conv2d(self.output_shape()[0], maps, kernel, padding=padding))
 
     def add_relu(self) -> None:
         self._add("relu", nn.ReLU())
@@ -50,7 +50,7 @@ class Network(nn.Sequential):
         self._add("flatten", nn.Flatten())
 
     def add_dense(self, units: int) -> None:
-        self._add("fc", nn.Linear(self._output_shape()[0], units))
+        self._add("fc", nn.Linear(self.output_shape()[0], units))
 
     def add_log_softmax(self) -> None:
         self._add("log_softmax", nn.LogSoftmax(dim=1))
@@ -59,11 +59,13 @@ class Network(nn.Sequential):
         number = 1 + sum(name.rstrip("0123456789") == kind for name, _ in self.named_children())
         self.add_module(kind if kind in ("flatten", "log_softmax") else f"{kind}{number}", layer)
 
-    def _output_shape(self) -> Shape:
+    def output_shape(self) -> Shape:
+        """Of one image, without N."""
+        was_training = self.training
         self.eval()  # dropout would draw random numbers and so change the initial weights
         with torch.no_grad():
             output = self(torch.zeros(1, *self.shape))
-        self.train()
+        self.train(was_training)
         return tuple(output.shape[1:])
 
 

@@ -1,102 +1,92 @@
-"""From a trained network to one ONNX file that says what it is and takes images as people have them."""
+"""From a trained network to one ONNX file that says what it is and takes images as people have them.
 
-import ast
+One layer is one node of the same name, so that whoever opens the file finds the network that was drawn. It is
+written here and not by torch.onnx, which needs some four seconds more for each network and whose names, and paths
+of this machine, had to be undone; `export` holds every file against torch in any case.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import onnx
-import torch
-from onnx import helper
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from torch import nn
 
 from stages.core import files
-from stages.core.networks import Shape
-from stages.core.training import as_input
+from stages.core.errors import UserError
+from stages.core.networks import Network, Shape
 
 OPSET = 20
-SCOPES = "pkg.torch.onnx.name_scopes"
-NORMALIZED = "normalized"
+IR_VERSION = 10  # an onnxruntime of 2024 still reads it
+NORMALIZED, LOGITS, PROBABILITIES = "normalized", "logits", "probabilities"
+
+Attributes = dict[str, Any]
 
 
-class Served(nn.Module):
-    """From uint8 images [N, C, H, W] to logits and probabilities [N, classes]."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network(as_input(image))
-        return logits, logits.softmax(1)
-
-
-def to_onnx(network: nn.Module, shape: Shape) -> onnx.ModelProto:
-    example = torch.zeros(2, *shape, dtype=torch.uint8)  # of one image torch would make a constant batch
-    program = torch.onnx.export(
-        Served(network).eval(),
-        (example,),
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=["image"],
-        output_names=["logits", "probabilities"],
-        dynamic_shapes=({0: torch.export.Dim("N")},),
-        verbose=False,
+def window(layer: Any) -> Attributes:
+    """What convolution and pooling have in common; torch gives one number or one for each direction."""
+    kernel, stride, padding, dilation = (
+        [value, value] if isinstance(value, int) else list(value)
+        for value in (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
     )
-    assert program is not None
-    proto = program.model_proto
-    name_by_layer(proto.graph)
-    strip(proto)
+    return {"kernel_shape": kernel, "strides": stride, "pads": padding * 2, "dilations": dilation}
+
+
+OPERATORS: dict[type[nn.Module], tuple[str, Callable[[Any], Attributes]]] = {
+    nn.Conv2d: ("Conv", lambda layer: {**window(layer), "group": layer.groups}),
+    nn.Linear: ("Gemm", lambda layer: {"transB": 1}),
+    nn.MaxPool2d: ("MaxPool", lambda layer: {**window(layer), "ceil_mode": int(layer.ceil_mode)}),
+    nn.Flatten: ("Flatten", lambda layer: {"axis": layer.start_dim}),
+    nn.ReLU: ("Relu", lambda layer: {}),
+    nn.Sigmoid: ("Sigmoid", lambda layer: {}),
+    nn.LogSoftmax: ("LogSoftmax", lambda layer: {"axis": layer.dim}),
+}
+
+
+def to_onnx(network: Network) -> onnx.ModelProto:
+    """The network between its two ends: pixels scaled to [0, 1] before it, softmax after it."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], "pixels", to=TensorProto.FLOAT),
+        helper.make_node("Div", ["pixels", "white"], [NORMALIZED], NORMALIZED),
+    ]
+    weights = {"white": np.array(255, np.float32)}
+    for name, layer in network.named_children():
+        if isinstance(layer, nn.Dropout):  # it does nothing outside of training
+            continue
+        own = {f"{name}.{role}": value.detach().cpu().numpy() for role, value in layer.named_parameters()}
+        nodes.append(node(name, layer, [nodes[-1].output[0], *own]))
+        weights |= own
+    nodes[-1].output[0] = LOGITS
+    nodes.append(helper.make_node("Softmax", [LOGITS], [PROBABILITIES], PROBABILITIES, axis=1))
+    return assemble(nodes, weights, network.shape, network.output_shape()[0])
+
+
+def node(name: str, layer: nn.Module, inputs: list[str]) -> NodeProto:
+    if type(layer) not in OPERATORS:
+        raise UserError(
+            f"layer {name} is a {type(layer).__name__}, for which no ONNX operator is named: "
+            "add it to OPERATORS in stages/core/onnx_file.py"
+        )
+    operator, attributes = OPERATORS[type(layer)]
+    return helper.make_node(operator, inputs, [name], name, **attributes(layer))
+
+
+def assemble(
+    nodes: list[NodeProto], weights: dict[str, NDArray[np.float32]], shape: Shape, classes: int
+) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "cifra",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *shape])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", classes]) for name in (LOGITS, PROBABILITIES)],
+        [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in weights.items()],
+    )
+    opsets = [helper.make_opsetid("", OPSET)]
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="cifra")
+    onnx.checker.check_model(proto, full_check=True)
     return proto
-
-
-def name_by_layer(graph: onnx.GraphProto) -> None:
-    """Nodes, values and weights take the names of the layers they come from."""
-    names = {parameter.name: _layer(parameter.name) for parameter in graph.initializer}
-    last = {scope: node for node in graph.node if (scope := _scope(node))}
-    for node in graph.node:
-        scope = _scope(node)
-        node.name = scope if scope and last[scope] is node else f"{scope or 'input'}.{node.output[0]}"
-        if scope and last[scope] is node:
-            names[node.output[0]] = scope
-    before = graph.node[next(i for i, node in enumerate(graph.node) if _scope(node)) - 1]
-    before.name = names[before.output[0]] = NORMALIZED
-    graph.node[-1].name = "probabilities"
-    _rename(graph, {old: new for old, new in names.items() if old not in ("logits", "probabilities")})
-
-
-def _scope(node: onnx.NodeProto) -> str:
-    """The path of the layer within our network, empty for what Served does around it."""
-    found = next((entry.value for entry in node.metadata_props if entry.key == SCOPES), "[]")
-    layers = [scope for scope in ast.literal_eval(found)[:-1] if scope.startswith("network.")]
-    return _layer(layers[-1]) if layers else ""
-
-
-def _layer(name: str) -> str:
-    return name.removeprefix("network.")
-
-
-def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    for value in [*graph.initializer, *graph.value_info]:
-        value.name = names.get(value.name, value.name)
-
-
-def strip(proto: onnx.ModelProto) -> None:
-    """Take out what the exporter says about the machine it ran on: paths of sources, traces, versions of files."""
-    graph = proto.graph
-    for part in (
-        proto,
-        graph,
-        *graph.node,
-        *graph.input,
-        *graph.output,
-        *graph.value_info,
-        *graph.initializer,
-    ):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
-    graph.name = "cifra"
 
 
 def describe(proto: onnx.ModelProto, facts: dict[str, Any]) -> None:

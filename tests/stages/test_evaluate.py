@@ -21,7 +21,7 @@ def model() -> bytes:
     """Untrained: it is wrong about most images, as the tables should then say."""
     torch.manual_seed(3)
     network = networks.build(NETWORK, (1, 28, 28), 10, widths=PARAMS["models"][NETWORK]["widths"]).eval()
-    proto = onnx_file.to_onnx(network, (1, 28, 28))
+    proto = onnx_file.to_onnx(network)
     onnx_file.describe(proto, {"network": NETWORK, "classes": list(CLASSES)})
     data: bytes = proto.SerializeToString()
     return data

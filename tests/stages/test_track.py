@@ -30,7 +30,7 @@ def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def onnx_bytes() -> bytes:
     network = networks.build(NETWORK, (1, 28, 28), 10, widths=[8]).eval()
-    proto = onnx_file.to_onnx(network, (1, 28, 28))
+    proto = onnx_file.to_onnx(network)
     onnx_file.describe(proto, {"network": NETWORK, "classes": list(CLASSES)})
     data: bytes = proto.SerializeToString()
     return data
