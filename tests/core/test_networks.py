@@ -82,11 +82,13 @@ def test_a_network_is_ready_to_train() -> None:
 
 
 def test_building_draws_only_the_initial_weights() -> None:
-    """So a layer that draws nothing (dropout, pooling) leaves the weights of the others as they are."""
+    """The dry passes through the layers so far draw nothing, dropout included."""
     torch.manual_seed(1)
-    network = made("mlp_64_128")
+    network = made("dropout_cnn", filters=[4, 8], widths=[16, 12])
     torch.manual_seed(1)
-    expected = torch.nn.Sequential(torch.nn.Linear(784, 64), torch.nn.Linear(64, 128), torch.nn.Linear(128, 10))
+    convolutions = [torch.nn.Conv2d(1, 4, 3), torch.nn.Conv2d(4, 8, 3)]
+    dense = [torch.nn.Linear(8 * 12 * 12, 16), torch.nn.Linear(16, 12), torch.nn.Linear(12, 10)]
+    expected = torch.nn.Sequential(*convolutions, *dense)
     for ours, theirs in zip(network.parameters(), expected.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

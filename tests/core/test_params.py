@@ -136,7 +136,7 @@ def test_layers_that_a_network_has_not_must_not_be_given(workspace: Workspace) -
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"- 1\n", b"hello", b"a: [1\nb: 2", b"language: \xe9\n", b"a: \0\n", b"\tseed: 1", b"[" * 1500],
+    [b"", b"- 1\n", b"hello", b"a: [1\nb: 2", b"language: \xe9\n", b"a: \0\n", b"\tseed: 1", b"[" * 600],
     ids=["empty", "list", "word", "unclosed", "latin-1", "nul", "tab", "deep"],
 )
 def test_what_is_no_parameters_file_is_said_to_be_none(workspace: Workspace, text: bytes) -> None:
