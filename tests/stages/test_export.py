@@ -285,14 +285,14 @@ def quick(trained: Workspace, monkeypatch: pytest.MonkeyPatch, right: bytes) -> 
     return trained
 
 
-def tamper(monkeypatch: pytest.MonkeyPatch, by: float) -> None:
+def tamper(monkeypatch: pytest.MonkeyPatch, by: Any) -> None:
     """The file that is made has other weights than those that were trained."""
     to_onnx = onnx_file.to_onnx
 
     def wrong(network: Network) -> onnx.ModelProto:
         proto = to_onnx(network)
         (bias,) = [tensor for tensor in proto.graph.initializer if tensor.name == "fc3.bias"]
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(by), bias.name))
+        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.asarray(by, np.float32), bias.name))
         return proto
 
     monkeypatch.setattr(onnx_file, "to_onnx", wrong)
@@ -313,6 +313,18 @@ def test_a_file_that_answers_otherwise_is_not_published(
 def test_a_file_that_answers_nearly_the_same_is_published(quick: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     tamper(monkeypatch, 2e-5)
     assert quick.run("export", NETWORK).code == 0
+
+
+def test_a_file_that_names_another_class_is_not_published_however_near(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = untrained(NETWORK).state_dict()
+    weights["fc3.weight"].zero_()
+    weights["fc3.bias"].copy_(torch.tensor([0.0, -1e-5, *[-1.0] * 8]))
+    publish_weights(weights)
+    tamper(monkeypatch, np.array([0, 2e-5, *[0] * 8], np.float32))
+    assert "largest difference 2.0e-05, allowed 1e-04; 20 other answers" in trained.run("export", NETWORK).err
+    assert not MODELS.exists()
 
 
 def test_every_batch_size_is_held_against_torch(quick: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

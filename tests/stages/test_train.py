@@ -233,6 +233,18 @@ def test_lenet_32_gets_its_size_from_a_split_of_another(ready: Workspace) -> Non
     assert weights["fc1.weight"].shape == (120, 400)
 
 
+def test_the_weights_of_the_best_epoch_are_published(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = WEIGHTS / NETWORK / "weights.safetensors"
+    ready.set(models__mlp_64_128__epochs=2)
+    ready.run("train", NETWORK)
+    after_two = path.read_bytes()
+    losses = iter([3.0, 1.0, 2.0])
+    monkeypatch.setattr("stages.core.training.evaluate", lambda *_: (next(losses), 0.5))
+    ready.set(models__mlp_64_128__epochs=3)
+    ready.run("train", NETWORK)
+    assert path.read_bytes() == after_two
+
+
 def test_patience_ends_a_training_early(ready: Workspace) -> None:
     ready.set(models__mlp_64_128__patience=1, models__mlp_64_128__epochs=200, models__mlp_64_128__lr=0.1)
     ready.run("train", NETWORK)
