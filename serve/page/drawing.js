@@ -2,8 +2,10 @@
 
 export const SIDE = 160; // pixels of the picture that the server gets
 const EMPTY = { base: null, strokes: [] };
-const UNITS = 255; // of a coordinate in a link
-const MOST_POINTS = 6000;
+const UNITS = 65535; // of a coordinate in a link
+const WIDEST = 32767; // units of a stroke's width
+const ERASE = 32768;
+const MOST_BYTES = 40000; // of strokes in a link
 
 /** A stroke is {erase, width, points: [x, y, x, y, …]}; widths and coordinates are shares of the side.
  *  A base is {kind: "sample", number, size, pixels}, {kind: "pixels", size, pixels} or {kind: "picture", bitmap, png, dark}.
@@ -137,13 +139,11 @@ export function toLink(drawing, prepared) {
   return parameters;
 }
 
+/** 16 bits each: eraser and width, number of points, then x and y of each. */
 function packed({ erase, width, points }) {
-  const parts = [];
-  for (let start = 0; start < points.length; start += 508) {
-    const part = points.slice(Math.max(0, start - 2), start + 508).map((value) => Math.max(0, Math.min(UNITS, Math.round(value * UNITS))));
-    parts.push((erase ? 128 : 0) | Math.min(127, Math.round(width * UNITS)), part.length / 2, ...part);
-  }
-  return parts;
+  const words = [(erase ? ERASE : 0) | Math.round(width * WIDEST), points.length / 2];
+  for (const value of points) words.push(Math.max(0, Math.min(UNITS, Math.round(value * UNITS))));
+  return words.flatMap((word) => [word >> 8, word & 255]);
 }
 
 /** {strokes, sample, pixels} from a link; throws where it is rubbish. */
@@ -162,13 +162,15 @@ function wholeNumber(text) {
 }
 
 function unpacked(bytes) {
-  if (bytes.length > 2 * MOST_POINTS) throw new Error("too many strokes");
+  if (bytes.length % 2 || bytes.length > MOST_BYTES) throw new Error("not strokes");
+  const words = Array.from({ length: bytes.length / 2 }, (_, index) => (bytes[2 * index] << 8) | bytes[2 * index + 1]);
   const strokes = [];
-  for (let at = 0; at < bytes.length; ) {
-    const [head, count] = [bytes[at], bytes[at + 1]];
-    const points = [...bytes.subarray(at + 2, at + 2 + 2 * count)].map((value) => value / UNITS);
-    if (!count || points.length !== 2 * count || (head & 127) === 0) throw new Error("not strokes");
-    strokes.push({ erase: head >= 128, width: (head & 127) / UNITS, points });
+  for (let at = 0; at < words.length; ) {
+    const [head, count] = [words[at], words[at + 1]];
+    const points = words.slice(at + 2, at + 2 + 2 * count).map((value) => value / UNITS);
+    const width = (head & ~ERASE) / WIDEST;
+    if (!count || points.length !== 2 * count || width < 0.005 || width > 0.5) throw new Error("not strokes");
+    strokes.push({ erase: head >= ERASE, width, points });
     at += 2 + 2 * count;
   }
   return strokes;

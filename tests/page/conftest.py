@@ -1,0 +1,77 @@
+"""A real browser on a real server. Without chromium these tests skip."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.page.reader import FLAGS, Reader
+from tests.serve.networks import save
+from tests.serve.running import running
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
+
+NETWORKS = ("lenet_28", "mlp", "residual")
+LABELS = [digit % 10 for digit in range(30)]
+Open = Callable[..., Reader]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=program, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks of random weights, and a few test images beside them."""
+    directory = tmp_path_factory.mktemp("models")
+    for name in NETWORKS:
+        save(directory, name)
+    save_samples(directory)
+    return directory
+
+
+def save_samples(directory: Path) -> None:
+    images = np.zeros((len(LABELS), 1, 28, 28), np.uint8)
+    for number, label in enumerate(LABELS):
+        images[number, 0, 4:24, 5 + label : 9 + label] = 255
+    np.save(directory / "samples.npy", images, allow_pickle=False)
+    facts = {"dataset": "digits", "classes": [str(digit) for digit in range(10)], "labels": LABELS, "networks": {}}
+    (directory / "samples.json").write_text(json.dumps(facts))
+
+
+@pytest.fixture(scope="session")
+def site(models: Path) -> Iterator[str]:
+    with running(models) as found:
+        yield f"http://127.0.0.1:{found.client.port}/"
+
+
+@pytest.fixture
+def open_page(browser: Any, site: str) -> Iterator[Open]:
+    """Opens the page in a fresh profile; at the end nothing may have gone wrong in any of them."""
+    readers: list[Reader] = []
+
+    def opened(address: str = "", *, at: str = site, **options: Any) -> Reader:
+        reader = Reader(browser, at, **options)
+        readers.append(reader)
+        reader.goto(address)
+        return reader
+
+    yield opened
+    for reader in readers:
+        reader.close()
+
+
+@pytest.fixture
+def reader(open_page: Open) -> Reader:
+    return open_page()
