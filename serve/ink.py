@@ -1,7 +1,7 @@
 """Tell the ink of one digit from the paper it is on: flat or shaded, clean or ruled, dark or light."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,11 +113,11 @@ def _edges(paper: Floats, surest: Floats) -> float:
 
 def _ink_level(contrast: Bytes) -> float | None:
     """The usual contrast of ink: the mean of the upper class (Otsu) of what rises above the noise; None if noise."""
-    calm = contrast[contrast <= int(contrast.max()) // 2]
-    middle = float(np.median(calm))
-    noise = max(middle + 4.5 * float(np.median(np.abs(calm - middle))), FAINTEST)
-    tones = np.arange(256)
-    counts = np.where(tones > noise, np.bincount(contrast.ravel(), minlength=256), 0)
+    tones, counts = np.arange(256), np.bincount(contrast.ravel(), minlength=256)
+    calm = np.where(tones <= int(contrast.max()) // 2, counts, 0)
+    middle = _median(calm)
+    noise = max(middle + 4.5 * _median(np.bincount(np.abs(tones - middle), calm)), FAINTEST)
+    counts = np.where(tones > noise, counts, 0)
     if counts.sum() < 4:
         return None
     below, sums = counts.cumsum(), (counts * tones).cumsum()
@@ -126,6 +126,10 @@ def _ink_level(contrast: Bytes) -> float | None:
     split = int(between.argmax())
     level = float(rest[split] / above[split] if above[split] else sums[-1] / below[-1])
     return level if level > 1.8 * noise else None
+
+
+def _median(counts: NDArray[np.number[Any]]) -> int:
+    return int(np.searchsorted(counts.cumsum(), counts.sum() / 2))
 
 
 def _grown(values: NDArray[Scalar]) -> NDArray[Scalar]:
