@@ -37,6 +37,14 @@ ui: setup  ## compare runs in MLflow at http://127.0.0.1:5000
 	python -m stages.track
 	@python -m stages.ui
 
+.PHONY: serve
+serve: setup  ## draw and answer, at http://127.0.0.1:8000
+	python -m serve
+
+.PHONY: bench-serve
+bench-serve: setup  ## measure the server beside others; needs wrk, and some GB for their environments
+	python -m bench.serve
+
 .PHONY: clean
 clean:  ## delete what the pipeline made, but not .venv, downloads, MLflow's runs or DVC's cache
 	rm -rf data/raw data/split weights results figures models/*.onnx reports/*_*.csv .checkpoints

@@ -52,13 +52,14 @@ async def serve(settings: Settings, listener: socket.socket, announce: Callable[
     log = AccessLog(requests=settings.log_requests)
     app = App(repository, settings.guard, log, model_control=settings.model_control)
     stopping, forced = asyncio.Event(), asyncio.Event()
-    _on_signals(loop, stopping, forced)
+    for name in ("SIGTERM", "SIGINT"):
+        _on_signal(name, lambda: (forced if stopping.is_set() else stopping).set())
     server = await loop.create_server(lambda: Connection(app), sock=listener)
     tasks = [loop.create_task(_tick(app))]
     try:
         await _load(app, settings)
         announce(list(repository.entries))
-        tasks.append(loop.create_task(_watch(app, loop)))
+        tasks.append(loop.create_task(_watch(app)))
         await stopping.wait()
         await _drain(app, server, settings.drain_seconds, forced)
     finally:
@@ -78,12 +79,15 @@ async def _load(app: App, settings: Settings) -> None:
     app.endpoints.started = True
 
 
-def _on_signals(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event, forced: asyncio.Event) -> None:
-    def stop() -> None:
-        (forced if stopping.is_set() else stopping).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+def _on_signal(name: str, act: Callable[[], None]) -> None:
+    """Where the system has such a signal; Windows has fewer, and no way for asyncio to wait for them."""
+    number = getattr(signal, name, None)
+    loop = asyncio.get_running_loop()
+    if number is not None:
+        try:
+            loop.add_signal_handler(number, act)
+        except NotImplementedError:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
 
 
 async def _tick(app: App) -> None:
@@ -97,10 +101,10 @@ async def _tick(app: App) -> None:
         await asyncio.sleep(limits.TICK_SECONDS)
 
 
-async def _watch(app: App, loop: asyncio.AbstractEventLoop) -> None:
+async def _watch(app: App) -> None:
     """Pick up new exports: by looking now and then, and all of them again at SIGHUP."""
     asked = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    _on_signal("SIGHUP", asked.set)
     while True:
         force = False
         try:
