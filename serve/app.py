@@ -29,7 +29,8 @@ class App:
         self.endpoints = Endpoints(repository, self.failed, model_control=model_control)
         self._guard = guard
         metrics_route = Route("metrics", "GET", "/metrics", self._metrics)
-        self._router = Router([*self.endpoints.routes(), *Gallery(repository).routes(), metrics_route])
+        self.routes = [*self.endpoints.routes(), *Gallery(repository).routes(), metrics_route]
+        self._router = Router(self.routes)
         self._add_gauges()
 
     def admit(self, request: Request) -> int:
