@@ -40,6 +40,13 @@ def test_the_seed_fixes_every_draw() -> None:
     assert torch.equal(*draws)
 
 
+def test_what_cannot_be_repeated_is_an_error() -> None:
+    torch.use_deterministic_algorithms(False)
+    accelerator.make_deterministic(7, 1)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+
+
 def test_threads_are_pinned() -> None:
     accelerator.make_deterministic(7, 2)
     assert torch.get_num_threads() == 2

@@ -81,6 +81,17 @@ def test_no_image_is_in_two_sets_and_none_is_lost(workspace: Workspace, source: 
     assert sum(map(len, sets.values())) == len(set.union(*sets.values())) == 300
 
 
+def test_images_stay_in_the_order_of_their_source(workspace: Workspace) -> None:
+    """So that a number names the same kind of image in every split: Fashion-MNIST's shoes are images 23 to 28."""
+    publish_raw()
+    raw = datasets.arrays(RAW)
+    done(workspace)
+    for name, source in (("train", "train_images"), ("validation", "train_images"), ("test", "test_images")):
+        place = {image.tobytes(): number for number, image in enumerate(raw[source])}
+        found = [place[image.tobytes()] for image in datasets.load(name).images]
+        assert found == sorted(found)
+
+
 def test_labels_stay_with_their_images(workspace: Workspace) -> None:
     publish_raw()
     raw = datasets.arrays(RAW)
