@@ -47,7 +47,7 @@ bench-serve: setup  ## measure the server beside others; needs wrk, and some GB 
 
 .PHONY: clean
 clean:  ## delete what the pipeline made, but not .venv, downloads, MLflow's runs or DVC's cache
-	rm -rf data/raw data/split weights results figures models/*.onnx reports/*_*.csv .checkpoints
+	rm -rf data/raw data/split weights results figures models/*.onnx models/samples.* reports/*_*.csv .checkpoints
 
 .PHONY: lock
 lock: setup  ## pin the newest versions that pyproject.toml allows

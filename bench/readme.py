@@ -5,17 +5,26 @@
 Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing there is typed by hand.
 """
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages.core import files
+from stages import render
+from stages.core import datasets, files, params
+from stages.core.figures import style
+from stages.core.figures.outcome import Outcome
+from stages.core.figures.words import Words
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
+
+PICTURES = {
+    "simple_cnn/feature_maps_0": "feature_maps",
+    "simple_cnn/epochs": "epochs",
+    "accuracy_by_class": "accuracy_by_class",
+}
 
 WORDS = {
     "en": {
@@ -41,8 +50,20 @@ WORDS = {
 
 def main() -> None:
     for language, path in READMES.items():
+        pictures(language)
         path.write_text(filled(path.read_text(encoding="utf-8"), language), encoding="utf-8")
     print("README.md and README.es.md say what the files say")
+
+
+def pictures(language: str) -> None:
+    """The figures that the READMEs show, drawn from what the pipeline last made."""
+    outcomes = [Outcome.read(network, datasets.facts()) for network in params.load().models]
+    drawn = render.draw(outcomes, datasets.facts(), datasets.load("test"), [0], Words(language))
+    suffix = "" if language == "en" else f".{language}"
+    with style.applied():
+        for name, sheet in drawn:
+            if name in PICTURES:
+                sheet.save(ROOT / "docs" / f"{PICTURES[name]}{suffix}.png")
 
 
 def filled(text: str, language: str) -> str:
@@ -59,7 +80,7 @@ def filled(text: str, language: str) -> str:
 
 def digits(language: str) -> str:
     rows = files.read_csv(ROOT / "reports" / "comparison.csv")
-    seed = json.loads((RESULTS / "courses.json").read_text())["seed"]
+    seed = files.read_json(RESULTS / "courses.json")["seed"]
     lines = [WORDS[language]["digits"], "|---|---:|---:|---:|---:|---:|"]
     for row in sorted(rows, key=lambda row: -float(row["accuracy"])):
         star = " ★" if row["champion"] == "True" else ""
@@ -71,7 +92,7 @@ def digits(language: str) -> str:
 
 
 def courses(language: str) -> str:
-    found = json.loads((RESULTS / "courses.json").read_text())
+    found = files.read_json(RESULTS / "courses.json")
     lines = [WORDS[language]["courses"], "|---|---:|---:|"]
     for pair in zip(*found["results"].values(), strict=True):
         cells = [f"{percent(row['accuracy'], language)} ({span(row, language)})" for row in pair]

@@ -19,7 +19,7 @@ from torch import nn
 
 import serve
 from serve.model import Model, ModelError
-from stages.core import datasets, files, networks, onnx_file
+from stages.core import datasets, files, layers, networks, onnx_file
 from stages.core.command import command
 from stages.core.errors import UserError
 from stages.core.networks import Network, Shape
@@ -46,7 +46,7 @@ def main(network: str) -> None:
         "best_epoch": training["best_epoch"],
         **size(trained, shape, data),
         "parity": parity,
-        "layers": networks.layer_table(trained, shape),
+        "layers": layers.layer_table(trained, shape),
     }
     files.write(MODELS / f"{network}.onnx", data)
     files.write_json(MODELS / f"{network}.json", card)
@@ -54,8 +54,9 @@ def main(network: str) -> None:
 
 
 def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:
-    layers = {name: training["recipe"][name] for name in ("filters", "widths") if name in training["recipe"]}
-    network = networks.build(training["network"], shape, classes, **layers)
+    recipe = training["recipe"]
+    built = {name: recipe[name] for name in ("filters", "widths") if name in recipe}
+    network = networks.build(training["network"], shape, classes, **built)
     path = WEIGHTS / training["network"] / "weights.safetensors"
     try:
         network.load_state_dict(load_file(path))
@@ -89,7 +90,7 @@ def loaded(name: str, data: bytes) -> Model:
 
 
 def size(network: nn.Module, shape: Shape, data: bytes) -> dict[str, int]:
-    rows = networks.describe(network, shape)
+    rows = layers.describe(network, shape)
     return {
         "parameters": sum(row.parameters for row in rows),
         "multiplications": sum(row.multiplications for row in rows),

@@ -89,6 +89,11 @@ def test_a_stage_over_all_networks_depends_on_each_entry_of_models(stage: str, p
     assert {path.format(name) for name in MODELS} <= set(STAGES[stage]["deps"])
 
 
+@pytest.mark.parametrize("path", [ONE_PER_NETWORK[index] for index in (1, 3, 4)])
+def test_the_samples_depend_on_what_each_network_answered(path: str) -> None:
+    assert {path.format(name) for name in MODELS} <= set(STAGES["samples"]["deps"])
+
+
 @pytest.mark.parametrize("stage", ["compare", "render", "track"])
 def test_a_stage_over_all_networks_depends_on_no_other_network(stage: str) -> None:
     weights = {dep for dep in STAGES[stage]["deps"] if dep.startswith("weights/")}

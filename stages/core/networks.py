@@ -5,10 +5,8 @@ To add one: write its class, name it in NETWORKS, give it an entry under `models
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
 from inspect import signature
-from math import prod
 from typing import Any
 
 import torch
@@ -55,6 +53,14 @@ class Network(nn.Sequential):
     def add_log_softmax(self) -> None:
         self._add("log_softmax", nn.LogSoftmax(dim=1))
 
+    def add_head(self, widths: Sequence[int], classes: int) -> None:
+        """All pixels or maps in one row, hidden dense layers with ReLU, and a logit for each class."""
+        self.add_flatten()
+        for units in widths:
+            self.add_dense(units)
+            self.add_relu()
+        self.add_dense(classes)
+
     def _add(self, kind: str, layer: nn.Module) -> None:
         number = 1 + sum(name.rstrip("0123456789") == kind for name, _ in self.named_children())
         self.add_module(kind if kind in ("flatten", "log_softmax") else f"{kind}{number}", layer)
@@ -78,11 +84,7 @@ class SimpleCNN(Network):
             self.add_conv(maps, kernel=3, padding=1)
             self.add_relu()
             self.add_pool(2)
-        self.add_flatten()
-        for units in widths:
-            self.add_dense(units)
-            self.add_relu()
-        self.add_dense(classes)
+        self.add_head(widths, classes)
 
 
 class DropoutCNN(Network):
@@ -113,11 +115,7 @@ class ConvNet(Network):
             self.add_conv(maps, kernel=3)
             self.add_relu()
             self.add_pool(2)
-        self.add_flatten()
-        for units in widths:
-            self.add_dense(units)
-            self.add_relu()
-        self.add_dense(classes)
+        self.add_head(widths, classes)
 
 
 class LeNet(Network):
@@ -131,11 +129,7 @@ class LeNet(Network):
             self.add_conv(maps, kernel=5, padding=padding if number == 0 else 0)
             self.add_relu()
             self.add_pool(2)
-        self.add_flatten()
-        for units in widths:
-            self.add_dense(units)
-            self.add_relu()
-        self.add_dense(classes)
+        self.add_head(widths, classes)
 
 
 class MLP(Network):
@@ -143,11 +137,7 @@ class MLP(Network):
 
     def __init__(self, shape: Shape, classes: int, widths: Sequence[int]) -> None:
         super().__init__(shape)
-        self.add_flatten()
-        for units in widths:
-            self.add_dense(units)
-            self.add_relu()
-        self.add_dense(classes)
+        self.add_head(widths, classes)
 
 
 class FirstNet(Network):
@@ -205,66 +195,3 @@ def build(name: str, shape: Shape, classes: int, **layers: Any) -> Network:
             f"{name} with {layers} cannot take images of {size}: {str(error).splitlines()[0]} "
             f"Give models.{name} fewer filters or enlarge split.image_size in params.yaml"
         ) from None
-
-
-@dataclass(frozen=True)
-class LayerRow:
-    """One line of the table of layers. Shapes leave out N; `multiplications` are multiply-accumulates."""
-
-    layer: str
-    kind: str
-    input: Shape
-    output: Shape
-    kernel: int | None
-    stride: int | None
-    padding: int | None
-    parameters: int
-    multiplications: int
-
-
-def describe(network: nn.Module, shape: Shape) -> list[LayerRow]:
-    """The layers of any network, in the order in which an image of that shape meets them."""
-    rows: list[LayerRow] = []
-    hooks = [
-        layer.register_forward_hook(partial(_note, rows, name))
-        for name, layer in network.named_modules()
-        if not list(layer.children())
-    ]
-    was_training = network.training
-    network.eval()
-    with torch.no_grad():
-        network(torch.zeros(1, *shape))
-    network.train(was_training)
-    for hook in hooks:
-        hook.remove()
-    return rows
-
-
-def _note(
-    rows: list[LayerRow], name: str, layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
-) -> None:
-    outgoing = tuple(output.shape[1:])
-    weight = getattr(layer, "weight", None)
-    per_output = prod(weight.shape[1:]) if weight is not None and weight.dim() > 1 else 0
-    rows.append(
-        LayerRow(
-            layer=name,
-            kind=type(layer).__name__,
-            input=tuple(inputs[0].shape[1:]),
-            output=outgoing,
-            kernel=_side(layer, "kernel_size"),
-            stride=_side(layer, "stride"),
-            padding=_side(layer, "padding"),
-            parameters=sum(parameter.numel() for parameter in layer.parameters()),
-            multiplications=per_output * prod(outgoing),
-        )
-    )
-
-
-def _side(layer: nn.Module, attribute: str) -> int | None:
-    value = getattr(layer, attribute, None)
-    return value[0] if isinstance(value, tuple) else value
-
-
-def layer_table(network: nn.Module, shape: Shape) -> list[dict[str, Any]]:
-    return [asdict(row) for row in describe(network, shape)]

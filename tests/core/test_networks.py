@@ -6,7 +6,8 @@ import torch
 
 from stages.core import networks
 from stages.core.errors import UserError
-from stages.core.networks import LayerRow, Network, build, describe
+from stages.core.layers import LayerRow, describe
+from stages.core.networks import Network, build
 from tests.workspace import PARAMS
 
 LENET = {"filters": [6, 16], "widths": [120, 84]}

@@ -14,6 +14,7 @@ from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import Sheet
 from stages.core.figures.vocabulary import ENGLISH, SPANISH
 from stages.core.figures.words import Words
+from stages.core.layers import layer_table
 from stages.core.paths import FIGURES, MODELS, REPORTS, SPLIT, WEIGHTS
 from tests.serve.networks import NETWORKS as GRAPHS
 from tests.serve.networks import save
@@ -28,7 +29,7 @@ OF_CONVOLUTIONS = {"compared_conv1", "compared_conv2"}
 def publish_training(network: str) -> None:
     recipe = PARAMS["models"][network]
     layers = {key: recipe[key] for key in ("filters", "widths") if key in recipe}
-    rows = networks.layer_table(networks.build(network, (1, 28, 28), 10, **layers), (1, 28, 28))
+    rows = layer_table(networks.build(network, (1, 28, 28), 10, **layers), (1, 28, 28))
     totals = {key: sum(row[key] for row in rows) for key in ("parameters", "multiplications")}
     done = {"epochs": 3, "best_epoch": 2, "fingerprint": "f" * 16}
     columns = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
