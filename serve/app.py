@@ -56,7 +56,7 @@ class App:
         except Exception as error:
             response = self.failed(request, error)
         if response is not None:
-            request.reply(request, response)
+            request.reply(response)
 
     def failed(self, request: Request, error: Exception) -> Response:
         """A mistake of ours: the client learns its number, the log the rest."""

@@ -21,7 +21,7 @@ class Application(Gate, Protocol):
     """Now, for the Date header."""
 
     def handle(self, request: Request) -> None:
-        """Answer with `request.reply(request, response)`, now or later."""
+        """Answer with `request.reply(response)`, now or later."""
         ...
 
     def finish(self, request: Request, response: Response) -> None:
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
     # Requests and answers
 
     def _new_request(self) -> Request:
-        return Request(self.client, self.reply)
+        return Request(self.client, self._reply)
 
     def _feed(self, data: bytes) -> None:
         parser = self._parser
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         request.deadline = time.perf_counter() + limits.ANSWER_SECONDS
         self.state, self.deadline = ANSWER, request.deadline + limits.TICK_SECONDS
         if request.refusal is not None:
-            self.reply(request, request.refusal.response())
+            request.reply(request.refusal.response())
         else:
             self.app.handle(request)
 
@@ -127,7 +127,7 @@ class Connection(asyncio.Protocol):
         elif self.state == IDLE:
             self.state, self.deadline = HEAD, time.perf_counter() + limits.HEAD_SECONDS
 
-    def reply(self, request: Request, response: Response) -> None:
+    def _reply(self, request: Request, response: Response) -> None:
         """Write the answer, unless the request has been answered or its client is gone."""
         if request is not self._answering or request.gone:
             return
@@ -195,10 +195,12 @@ class Connection(asyncio.Protocol):
         """Act where a deadline has passed, and let idle clients go when the server drains."""
         if self.state == IDLE and self.app.draining:
             self.transport.close()
+        if self.state == WRITE and not self.transport.get_write_buffer_size():
+            self._wait_for_client()
         if now < self.deadline:
             return
         if self.state == ANSWER and self._answering is not None:
-            self.reply(self._answering, Problem(504, "no answer in time").response())
+            self._answering.reply(Problem(504, "no answer in time").response())
         elif self.state in (HEAD, BODY):
             self._refuse(Problem(408, f"the rest of the {self.state} did not arrive in time"))
         elif self.state == IDLE:

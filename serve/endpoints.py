@@ -86,7 +86,7 @@ class Endpoints:
             response = self._failed(request, result)
         else:
             response = oip.encode(model, call, result)
-        request.reply(request, response)
+        request.reply(response)
 
     def _batcher(self, name: str) -> Batcher:
         if name not in self._batchers:
@@ -130,7 +130,7 @@ class Endpoints:
 
     def _end(self, request: Request, response: Response) -> None:
         self.jobs -= 1
-        request.reply(request, response)
+        request.reply(response)
 
     def _job_room(self) -> None:
         if self.jobs >= limits.WORKER_QUEUE:

@@ -72,7 +72,7 @@ class Gallery:
 
     def _end(self, request: Request, response: Response) -> None:
         self._waiting -= 1
-        request.reply(request, response)
+        request.reply(response)
 
     def _samples(self) -> Samples:
         directories = dict.fromkeys(entry.path.parent for entry in self._repository.entries.values())

@@ -60,7 +60,7 @@ class Request:
     """One HTTP request. `reply` answers it; only the first answer counts."""
 
     client: str
-    reply: Callable[["Request", Response], None]
+    on_reply: Callable[["Request", Response], None]
     method: str = ""
     target: bytes = b""
     path: str = ""
@@ -84,6 +84,9 @@ class Request:
     version: str = ""
     answer_headers: Mapping[str, str] | None = None
     """What its answer carries besides the answer's own."""
+
+    def reply(self, response: Response) -> None:
+        self.on_reply(self, response)
 
     def header(self, name: str) -> str:
         return self.headers.get(name.encode(), b"").decode("latin-1")
