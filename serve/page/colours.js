@@ -11,6 +11,7 @@ const SCALES = {
   },
 };
 const STEPS = 256;
+const EVEN = 0.179; // luminance on which black and white are equally legible
 
 const mix = (a, b, share) => a.map((channel, index) => Math.round(channel + (b[index] - channel) * share));
 
@@ -59,7 +60,7 @@ export function paintGrey(values, words) {
 /** A colour, and one that is legible on it. */
 export function swatch(value, range) {
   const colour = chosen.colours[stepOf(value, range)];
-  return { background: `rgb(${colour})`, text: luminance(colour) > 0.19 ? "#000" : "#fff" };
+  return { background: `rgb(${colour})`, text: luminance(colour) > EVEN ? "#000" : "#fff" };
 }
 
 function luminance(colour) {

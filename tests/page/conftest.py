@@ -3,15 +3,21 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.page.reader import FLAGS, Reader
+from serve.layers import Inspector
+from serve.model import Model
 from tests.serve.networks import save
 from tests.serve.running import running
+
+pytest.register_assert_rewrite("tests.page.reader")
+
+from tests.page.reader import FLAGS, Reader  # noqa: E402  rewritten first
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
 
@@ -75,3 +81,8 @@ def open_page(browser: Any, site: str) -> Iterator[Open]:
 @pytest.fixture
 def reader(open_page: Open) -> Reader:
     return open_page()
+
+
+@pytest.fixture(scope="session")
+def inspector(models: Path) -> Callable[[str], Inspector]:
+    return cache(lambda name: Inspector(Model.load(models / f"{name}.onnx")))

@@ -79,7 +79,9 @@ class Reader:
         self.page.wait_for_selector(".column:last-child .layer")
 
     def press_unit(self, layer: str, x: float = 30, y: float = 30) -> None:
-        self.picture(layer).click(position={"x": x, "y": y})
+        picture = self.picture(layer)
+        picture.scroll_into_view_if_needed()
+        picture.click(position={"x": x, "y": min(y, picture.bounding_box()["height"] / 3)})
         self.page.wait_for_selector("#panel-why")
 
     def picture(self, layer: str) -> Any:
