@@ -31,7 +31,7 @@ WORDS = {
         "digits": "| network | accuracy | 95 % interval | worst digit | parameters | multiply-accumulates |",
         "digits_note": "360 test images of `digits`, one seed ({seed}). ★ champion: highest validation accuracy.",
         "courses": "| network | MNIST | Fashion-MNIST |",
-        "courses_note": "Test accuracy with its 95 % interval, one seed ({seed}), {machine}, torch {torch}; "
+        "courses_note": "Test accuracy with its 95 % interval, one seed ({seed}), torch {torch}; "
         "`python -m bench.courses` makes this table.",
         "after": "Fashion-MNIST, after epoch",
         "course": "the course saw",
@@ -40,7 +40,7 @@ WORDS = {
         "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
         "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}). ★ campeona: la mejor en validación.",
         "courses": "| red | MNIST | Fashion-MNIST |",
-        "courses_note": "Exactitud de prueba, intervalo del 95 %, una semilla ({seed}), {machine}, torch {torch}; "
+        "courses_note": "Exactitud de prueba, intervalo del 95 %, una semilla ({seed}), torch {torch}; "
         "la hace `python -m bench.courses`.",
         "after": "Fashion-MNIST, tras la época",
         "course": "lo que vio el curso",

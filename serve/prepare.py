@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DIGITS = {"digits", "mnist", "qmnist", "emnist_digits"}  # data sets framed as MNIST's is
 MAX_BYTES = 10_000_000  # of one encoded picture
-MAX_PIXELS = 4_000_000  # as its header declares
+MAX_PIXELS = {"PNG": 4_000_000, "JPEG": 25_000_000}  # as its header declares; JPEG decodes straight to few
 WORK = 512  # pixels of the longer side while looking for the ink
 FINE = 80  # pixels of the digit's longer side while setting its stroke: four times MNIST's
 THINNEST, USUAL = 0.095, 0.125  # MNIST's strokes, share of the digit's longer side
@@ -162,12 +162,13 @@ def _decoded(data: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargeError(f"the image is huge; at most {MAX_PIXELS:,} pixels are read") from error
+        raise TooLargeError(f"the image is huge; at most {max(MAX_PIXELS.values()):,} pixels are read") from error
     except Exception as error:  # hostile bytes make Pillow raise many kinds
         raise PrepareError("not a PNG or JPEG image") from error
-    if image.width * image.height > MAX_PIXELS:
+    largest = MAX_PIXELS[str(image.format)]
+    if image.width * image.height > largest:
         size = f"{image.width} × {image.height}"
-        raise TooLargeError(f"the image has {size} pixels; at most {MAX_PIXELS:,} are read")
+        raise TooLargeError(f"the {image.format} has {size} pixels; at most {largest:,} are read")
     try:
         image.draft("RGB", (WORK, WORK))  # lets JPEG decode straight to a smaller size
         return ImageOps.exif_transpose(image)

@@ -13,7 +13,7 @@ from serve.limits import BATCH_IMAGES, UPLOADS
 from serve.messages import Problem
 from serve.model import Images, Model
 from serve.oip import json_object
-from serve.prepare import PrepareError, prepare
+from serve.prepare import PrepareError, TooLargeError, prepare_for
 
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # how PNG and JPEG begin
 ACCEPTED = "a PNG or JPEG picture, multipart/form-data with pictures, application/json or application/octet-stream"
@@ -56,7 +56,8 @@ def images_of(upload: Upload, model: Model) -> Images:
         try:
             found.append(_pixels(content, model) if isinstance(content, list) else _prepared(content, model))
         except PrepareError as error:
-            raise Problem(400, f"{name[:80]}: {error}" if name else str(error)) from error
+            status = 413 if isinstance(error, TooLargeError) else 400
+            raise Problem(status, f"{name[:80]}: {error}" if name else str(error)) from error
     together = np.concatenate(found)
     if len(together) > BATCH_IMAGES:
         raise Problem(413, f"a request takes at most {BATCH_IMAGES} images")
@@ -70,9 +71,7 @@ def _prepared(content: bytes, model: Model) -> Images:
         if not content or len(content) % size:
             raise Problem(400, f"neither PNG nor JPEG, nor a multiple of the {size} bytes of {model.name}'s images")
         return np.frombuffer(content, np.uint8).reshape(-1, channels, height, width)
-    if height != width:
-        raise Problem(400, f"{model.name} takes {height} × {width} pixels; pictures are prepared for squares only")
-    return np.repeat(prepare(content, height)[None, None], channels, axis=1)
+    return prepare_for(model, content)[None]
 
 
 def _pixels(content: list[Any], model: Model) -> Images:

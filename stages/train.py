@@ -21,7 +21,7 @@ from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
 from stages.core.training import Trainer
 
-CODE = [Path(__file__).with_name("core") / name for name in ("networks.py", "training.py")]
+CODE = [Path(__file__).with_name("core") / name for name in ("datasets.py", "networks.py", "training.py")]
 
 
 def main(network: str) -> None:

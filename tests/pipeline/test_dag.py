@@ -1,6 +1,7 @@
 """The whole story, told by DVC in a repository of its own."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -110,3 +111,24 @@ def test_the_lock_names_no_place_of_this_machine(repository: Repository) -> None
 def test_every_network_has_an_entry_in_the_lock(repository: Repository) -> None:
     stages = yaml.load(repository.path / "dvc.lock")["stages"]
     assert {f"train@{name}" for name in NETWORKS} <= set(stages)
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.es.md"])
+def test_the_python_of_the_readme_runs(repository: Repository, name: str) -> None:
+    repository.run("python", "-m", "stages.track")
+    text = (repository.path / name).read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        repository.run("python", "-c", block)
+
+
+def test_queued_experiments_leave_their_runs_in_the_repository(repository: Repository) -> None:
+    repository.run("dvc", "exp", "run", "--queue", "-S", "models.lenet_32.epochs=1", "train@lenet_32")
+    repository.run("dvc", "queue", "start")
+    repository.run("dvc", "queue", "logs", "--follow", queued(repository))
+    assert "epochs" in repository.run("dvc", "exp", "show", "--md")
+    assert "Success" in repository.run("dvc", "queue", "status")
+
+
+def queued(repository: Repository) -> str:
+    """The number of the task, the first word of the second line."""
+    return repository.run("dvc", "queue", "status").splitlines()[1].split()[0]

@@ -123,7 +123,7 @@ BAD: dict[str, tuple[bytes, str, int]] = {
     "cut off JPEG": (_picture("JPEG")[:300], "image/jpeg", 400),
     "PNG in name only": (b"\x89PNG\r\n\x1a\nnonsense", "image/png", 400),
     "empty paper": (_picture(size=(30, 30)), "image/png", 400),
-    "many pixels": (_picture(size=(3000, 3000)), "image/png", 400),
+    "many pixels": (_picture(size=(3000, 3000)), "image/png", 413),
     "no boundary": (b"x", "multipart/form-data", 400),
     "no parts": (b"x", "multipart/form-data; boundary=b", 400),
     "empty part": (b"--b\r\n\r\n--b--\r\n", "multipart/form-data; boundary=b", 400),

@@ -255,7 +255,7 @@ def test_bad_pictures_are_refused_in_one_line(picture: bytes, reason: str) -> No
     "picture",
     [
         encoded(drawn()) + bytes(MAX_BYTES),
-        png_claiming(MAX_PIXELS // 1000 + 1, 1000),
+        png_claiming(MAX_PIXELS["PNG"] // 1000 + 1, 1000),
         png_claiming(60_000, 60_000),
     ],
 )
