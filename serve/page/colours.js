@@ -32,10 +32,16 @@ function table({ negative, positive }) {
 
 const TABLES = { light: table(SCALES.light), dark: table(SCALES.dark) };
 const GREYS = Uint32Array.from({ length: 256 }, (_, grey) => packed([grey, grey, grey]) >>> 0);
+const NAMES = ["line", "muted", "positive", "negative", "focus", "focus-on-dark", "veil", "sans"];
 let chosen = TABLES.light;
+
+/** The style sheet's own values, looked up once: to ask for them while drawing would lay the page out anew. */
+export const palette = {};
 
 export function useTheme(theme) {
   chosen = TABLES[theme];
+  const style = getComputedStyle(document.documentElement);
+  for (const name of NAMES) palette[name] = style.getPropertyValue(`--${name}`).trim();
 }
 
 const stepOf = (value, range) => {

@@ -19,8 +19,6 @@ export async function useLanguage(name) {
   translate(document);
 }
 
-export const currentLanguage = () => language;
-
 /** The text of a key, its {places} filled in: numbers as the reader writes them. */
 export function t(key, places = {}) {
   const text = words[key] ?? key;

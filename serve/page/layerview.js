@@ -1,12 +1,10 @@
 /** One layer as a picture: maps in tiles, rows of numbers as bars; point at a unit or walk to it by keys. */
 
-import { largest, paint, paintGrey } from "./colours.js";
+import { largest, paint, paintGrey, palette } from "./colours.js";
 import { h, sharp } from "./dom.js";
 import { geometryOf, neighbour } from "./geometry.js";
-import { currentLanguage, number, t, term, whole } from "./i18n.js";
+import { number, t, term, whole } from "./i18n.js";
 import { isMaps, isSigned, positionOf, sizeOf } from "./network.js";
-
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export class LayerView {
   layer = null;
@@ -46,6 +44,7 @@ export class LayerView {
     const key = isMaps(layer) ? "layer.label.maps" : "layer.label.row";
     const [count, rows, columns] = layer.shape;
     this.canvas.setAttribute("aria-label", t(key, { name: layer.name, kind: t(`term.${kind}`), count, rows: rows ?? 0, columns: columns ?? 0 }));
+    this.legend.title = t(this.grey ? "legend.grey" : this.signed ? "legend.signed" : "legend.unsigned");
     this.#describeRange();
   }
 
@@ -142,7 +141,7 @@ export class LayerView {
     const words = this.#colours(rows * columns, count);
     const scratch = this.#drawn(words, columns, rows * count);
     context.imageSmoothingEnabled = false;
-    context.strokeStyle = style("--line");
+    context.strokeStyle = palette.line;
     context.lineWidth = 1;
     for (let channel = 0; channel < count; channel++) {
       const { x, y, width, height } = this.geometry.tile(channel);
@@ -190,8 +189,8 @@ export class LayerView {
   #paintBars(context) {
     const { output } = this.layer;
     const labelled = this.geometry.style === "labelled";
-    const [positive, negative, line, ink] = ["--positive", "--negative", "--line", "--muted"].map(style);
-    context.font = `${labelled ? 12 : 10}px ${style("--sans")}`;
+    const { positive, negative, line, muted: ink } = palette;
+    context.font = `${labelled ? 12 : 10}px ${palette.sans}`;
     context.textAlign = "center";
     for (let unit = 0; unit < output.length; unit++) {
       const { x, y, width, height } = this.geometry.cell(unit);
@@ -223,11 +222,11 @@ export class LayerView {
       return;
     }
     const context = sharp(this.overlay, geometry.width, geometry.height);
-    context.fillStyle = this.grey ? "rgb(0 0 0 / 60%)" : style("--veil");
+    context.fillStyle = this.grey ? "rgb(0 0 0 / 60%)" : palette.veil;
     context.fillRect(0, 0, geometry.width, geometry.height);
     for (const box of this.#boxes(field)) {
       context.clearRect(box.x, box.y, box.width, box.height);
-      outline(context, box, style(this.grey ? "--focus-on-dark" : "--focus"));
+      outline(context, box, palette[this.grey ? "focus-on-dark" : "focus"]);
     }
   }
 
@@ -247,18 +246,15 @@ export class LayerView {
     const end = this.grey ? "255" : this.perMap && isMaps(this.layer) ? t("legend.most") : number(this.range || 0);
     const ends = signed ? [`−${end}`, "0", `+${end}`] : ["0", end];
     const marks = this.blank && !this.grey ? ends.map((mark) => (mark === "0" ? mark : "")) : ends;
-    const key = marks.join() + this.perMap + currentLanguage();
-    if (this.#legendShown === key) return;
-    this.#legendShown = key;
     const name = this.grey ? "grey" : signed ? "signed" : "unsigned";
-    this.legend.title = t(this.grey ? "legend.grey" : signed ? "legend.signed" : "legend.unsigned");
-    this.legend.replaceChildren(
-      h("span", { className: `scale ${name}`, "aria-hidden": "true" }),
-      h("span", { className: `marks ${name}` }, ...marks.map((mark) => h("span", {}, mark))),
-    );
+    if (!this.#marks) {
+      this.#marks = marks.map(() => h("span", {}));
+      this.legend.replaceChildren(h("span", { className: `scale ${name}`, "aria-hidden": "true" }), h("span", { className: `marks ${name}` }, ...this.#marks));
+    }
+    marks.forEach((mark, index) => (this.#marks[index].textContent = mark));
   }
 
-  #legendShown = "";
+  #marks = null;
 
   /** Says which unit is looked at. */
   say(unit) {
@@ -274,7 +270,7 @@ function outline(context, { x, y, width, height }, colour) {
 
 function crossOut(context, x, y, width, height) {
   context.save();
-  context.strokeStyle = style("--muted");
+  context.strokeStyle = palette.muted;
   context.lineWidth = 1.5;
   context.beginPath();
   context.moveTo(x, y);

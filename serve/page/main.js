@@ -247,6 +247,7 @@ class Page {
 
   #answered(side, input) {
     for (const notice of ["gone", "busy", "no-digit", "missing"]) this.notices.hide(notice);
+    document.documentElement.classList.remove("stale");
     side.blank = input.blank;
     const shown = input.blank ? [] : this.sides.filter((each) => each.answer && !each.blank);
     this.verdict.show(shown);
@@ -264,6 +265,7 @@ class Page {
     if (notice === "no-digit" && this.drawing.base?.kind !== "picture") return; // a dot is no digit yet
     this.notices.show(notice, { name: side?.name ?? "", detail: message });
     if (!["gone", "busy", "missing"].includes(notice)) return;
+    document.documentElement.classList.add("stale"); // what is shown belongs to an earlier drawing
     clearTimeout(this.#timers.retry);
     this.#timers.retry = setTimeout(() => (this.sides.length && notice !== "missing" ? this.ask(performance.now()) : this.#loadModels()), RETRY);
   }

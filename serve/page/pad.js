@@ -1,6 +1,7 @@
 /** The drawing board: mouse, pen, finger or keys into strokes, and strokes into pixels for the server. */
 
 import { SIDE, render } from "./drawing.js";
+import { palette } from "./colours.js";
 import { find, sharp } from "./dom.js";
 import { greyPng } from "./png.js";
 
@@ -164,9 +165,10 @@ export class Pad {
   #paintOverlay() {
     const side = this.canvas.parentElement.clientWidth;
     if (!side) return;
-    const context = sharp(this.overlay, side, side);
-    const colours = getComputedStyle(document.documentElement);
-    if (this.#field) veil(context, this.#field, side, colours.getPropertyValue("--focus-on-dark"));
+    const needed = this.#field || this.#cursor.shown;
+    if (!needed && !this.overlay.width) return;
+    const context = sharp(this.overlay, needed ? side : 0, needed ? side : 0);
+    if (this.#field) veil(context, this.#field, side, palette["focus-on-dark"]);
     if (this.#cursor.shown) this.#paintCursor(context, side / CELLS);
   }
 

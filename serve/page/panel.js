@@ -152,7 +152,7 @@ function channelOf(each, { shape, from, channels }, { go }) {
 const sumLine = ({ sum, bias, total }) =>
   h("p", { className: "total" },
     h("span", {}, h("small", {}, t("why.products")), number(sum)), h("span", { className: "sign" }, "+"),
-    h("span", {}, h("small", {}, t("term.bias")), number(bias)), h("span", { className: "sign" }, "="),
+    h("span", {}, h("small", {}, t("why.bias")), number(bias)), h("span", { className: "sign" }, "="),
     h("span", { className: "result" }, h("small", {}, t("why.total")), number(total)));
 
 function pooling({ patch, shape, units, largest: best, isMax, from }, { go }) {

@@ -1,5 +1,6 @@
 /** The image as the network sees it: at its true size, magnified, and traced back to the drawing. */
 
+import { palette } from "./colours.js";
 import { find, sharp } from "./dom.js";
 import { SIDE, pixelCanvas } from "./drawing.js";
 import { t } from "./i18n.js";
@@ -69,6 +70,6 @@ function outline(context, { rows, columns }, scale, side) {
   context.rect(x, y, width, height);
   context.fill("evenodd");
   context.lineWidth = 2;
-  context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--focus-on-dark");
+  context.strokeStyle = palette["focus-on-dark"];
   context.strokeRect(x + 1, y + 1, width - 2, height - 2);
 }

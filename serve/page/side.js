@@ -42,8 +42,8 @@ export class Side {
 
   /** Input: {blank, bodyFor(side), at}. Answers to earlier inputs no longer count once `forget` was called. */
   async show(input) {
-    const generation = this.#generation;
-    return this.#latest.ask({ input, generation });
+    if (!this.about) return; // just chosen: it will be asked when it is known
+    await this.#latest.ask({ input, generation: this.#generation });
   }
 
   forget() {
