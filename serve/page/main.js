@@ -56,6 +56,7 @@ class Page {
     this.tour = new Tour();
     this.#useTheme(document.documentElement.dataset.theme);
     this.#useSize(document.documentElement.dataset.size);
+    this.#describeDrawing();
   }
 
   // What the reader does
@@ -126,11 +127,8 @@ class Page {
   // The drawing
 
   changed(at) {
-    const { isEmpty, canUndo, canRedo, live } = this.drawing;
-    find("#undo").disabled = !canUndo;
-    find("#redo").disabled = !canRedo;
-    find("#pad-hint").hidden = !isEmpty;
-    this.#describePad();
+    const { isEmpty, live } = this.drawing;
+    this.#describeDrawing();
     if (isEmpty) this.sides.forEach((side) => side.forget());
     this.ask(at);
     if (live) return;
@@ -138,8 +136,11 @@ class Page {
     this.#timers.remember = setTimeout(() => this.#remember(), REMEMBER);
   }
 
-  #describePad() {
-    const { base, strokes, isEmpty } = this.drawing;
+  #describeDrawing() {
+    const { base, strokes, isEmpty, canUndo, canRedo } = this.drawing;
+    find("#undo").disabled = !canUndo;
+    find("#redo").disabled = !canRedo;
+    find("#pad-hint").hidden = !isEmpty;
     const key = isEmpty ? "pad.empty" : base?.kind === "sample" ? "pad.sample" : "pad.drawn";
     this.pad.canvas.setAttribute("aria-label", t(key, { count: strokes.length, number: base?.number ?? 0 }));
   }
@@ -312,7 +313,7 @@ class Page {
     await useLanguage(name);
     this.#markLanguage();
     find("#second").firstElementChild?.replaceChildren(t("network.none"));
-    this.#describePad();
+    this.#describeDrawing();
     this.notices.translate();
     this.columns.translate();
     this.tour.render();
