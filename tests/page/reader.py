@@ -66,7 +66,8 @@ class Reader:
             """async () => {
                 const { page } = await import("./main.js");
                 const at = performance.now();
-                const shown = () => performance.getEntriesByName("event-to-picture").filter((entry) => entry.startTime === at);
+                const isNewest = ({ startTime }) => startTime === at;
+                const shown = () => performance.getEntriesByName("event-to-picture").filter(isNewest);
                 page.ask(at);
                 while (shown().length < page.sides.length) await new Promise((resolve) => setTimeout(resolve, 5));
             }"""

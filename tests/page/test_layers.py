@@ -17,7 +17,8 @@ TOTALS = """async () => {
     for (const layer of layers) {
         for (const share of [0, 0.13, 0.37, 0.5, 0.61, 0.99]) {
             const unit = Math.floor(share * layer.output.length);
-            const { kind, value, total, patch, largest, isMax, units, powers, input, isLog, highest, ...rest } = derivation(layers, layer, unit);
+            const each = derivation(layers, layer, unit);
+            const { kind, value, total, patch, largest, isMax, powers, input, isLog, highest } = each;
             let told = input;
             if (total !== undefined && !powers) told = total;
             if (patch && isMax) told = patch[largest];
@@ -26,7 +27,8 @@ TOTALS = """async () => {
             if (kind === "normalized") told = input / 255;
             if (layer.op === "Relu") told = Math.max(0, input);
             if (layer.op === "Sigmoid") told = 1 / (1 + Math.exp(-input));
-            if (kind === "normalization") told = (input - rest.mean) / Math.sqrt(rest.variance + rest.epsilon) * rest.scale + rest.bias;
+            const { mean, variance, epsilon, scale, bias } = each;
+            if (kind === "normalization") told = (input - mean) / Math.sqrt(variance + epsilon) * scale + bias;
             if (["input", "arithmetic"].includes(kind)) continue;
             found.push([layer.name, unit, value, told]);
         }
