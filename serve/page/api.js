@@ -18,7 +18,10 @@ async function ask(address, options = {}) {
     throw new ServerError("gone", error.message);
   }
   if (response.ok) return response;
-  const detail = await response.json().then((body) => String(body.error ?? ""), () => "");
+  const detail = await response.json().then(
+    (body) => String(body.error ?? ""),
+    () => "",
+  );
   throw new ServerError(KINDS[response.status] ?? "refused", detail);
 }
 
@@ -44,7 +47,8 @@ function decoded(buffer, length) {
   const answer = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 0, length)));
   const tensor = ({ datatype, shape, offset, bytes }) => {
     const start = length + offset;
-    const data = datatype === "UINT8" ? new Uint8Array(buffer, start, bytes) : new Float32Array(buffer, start, bytes / 4);
+    const data =
+      datatype === "UINT8" ? new Uint8Array(buffer, start, bytes) : new Float32Array(buffer, start, bytes / 4);
     return { shape, data };
   };
   answer.image = tensor(answer.image);
@@ -57,7 +61,12 @@ function decoded(buffer, length) {
 
 /** Probabilities of one prepared image, by the Open Inference Protocol. */
 export async function infer(model, pixels, shape) {
-  const tensor = { name: "image", datatype: "UINT8", shape: [1, ...shape], parameters: { binary_data_size: pixels.length } };
+  const tensor = {
+    name: "image",
+    datatype: "UINT8",
+    shape: [1, ...shape],
+    parameters: { binary_data_size: pixels.length },
+  };
   const outputs = [{ name: "probabilities", parameters: { binary_data: true } }];
   const head = new TextEncoder().encode(JSON.stringify({ inputs: [tensor], outputs }));
   const response = await ask(`v2/models/${encodeURIComponent(model)}/infer`, {

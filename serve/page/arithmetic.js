@@ -72,8 +72,18 @@ function pooling(layer, source, unit) {
   const options = layer.options.kernel ? layer.options : whole;
   const patch = patchOf(source, options, channel, row ?? 0, column ?? 0);
   const inside = [...patch.values.keys()].filter((position) => patch.units[position] >= 0);
-  const largest = inside.reduce((best, position) => (patch.values[position] > patch.values[best] ? position : best), inside[0]);
-  return { from: source, patch: patch.values, units: patch.units, shape: options.kernel, largest, isMax: layer.op.includes("Max") };
+  const largest = inside.reduce(
+    (best, position) => (patch.values[position] > patch.values[best] ? position : best),
+    inside[0],
+  );
+  return {
+    from: source,
+    patch: patch.values,
+    units: patch.units,
+    shape: options.kernel,
+    largest,
+    isMax: layer.op.includes("Max"),
+  };
 }
 
 function softmax(layer, source, unit) {
@@ -88,7 +98,16 @@ function normalization(layer, source, unit) {
   const { channel } = positionOf(layer, unit);
   const at = (role) => layer.weights[role].data[channel];
   const epsilon = layer.options.epsilon ?? 1e-5;
-  return { from: source, unit, input: source.output[unit], mean: at("mean"), variance: at("variance"), scale: at("scale"), bias: at("bias"), epsilon };
+  return {
+    from: source,
+    unit,
+    input: source.output[unit],
+    mean: at("mean"),
+    variance: at("variance"),
+    scale: at("scale"),
+    bias: at("bias"),
+    epsilon,
+  };
 }
 
 /** The layer whose maps a row of numbers was laid out from, if the row is such a layout. */

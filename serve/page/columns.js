@@ -16,7 +16,9 @@ export class Columns {
   constructor({ panel, onFields }) {
     Object.assign(this, { panel, onFields });
     this.element = find("#columns");
-    this.#watcher = new IntersectionObserver((entries) => entries.forEach((entry) => this.#seen(entry)), { rootMargin: MARGIN });
+    this.#watcher = new IntersectionObserver((entries) => entries.forEach((entry) => this.#seen(entry)), {
+      rootMargin: MARGIN,
+    });
     const fit = oncePerFrame(() => this.#fit());
     new ResizeObserver(fit).observe(this.element);
     this.#light = oncePerFrame((wanted) => this.#lightNow(wanted));
@@ -32,7 +34,13 @@ export class Columns {
     this.#pinned = null;
     for (const side of sides) {
       const [head, list] = [h("header", { className: "network" }), h("div", { className: "list" })];
-      this.#columns.set(side, { element: h("div", { className: "column" }, head, list), head, list, views: [], record: null });
+      this.#columns.set(side, {
+        element: h("div", { className: "column" }, head, list),
+        head,
+        list,
+        views: [],
+        record: null,
+      });
       this.#describe(side);
     }
     this.element.replaceChildren(...[...this.#columns.values()].map(({ element }) => element));
@@ -99,7 +107,8 @@ export class Columns {
     this.#pinned = null;
     this.#light(null);
     const view = this.#columns.get(selected?.side)?.views.find(({ layer }) => layer.name === selected.layer);
-    if (this.panel.element.contains(document.activeElement) || document.activeElement === document.body) view?.canvas.focus({ preventScroll: true });
+    if (this.panel.element.contains(document.activeElement) || document.activeElement === document.body)
+      view?.canvas.focus({ preventScroll: true });
   }
 
   #lightNow(wanted) {
@@ -131,7 +140,10 @@ export class Columns {
       side.seconds ? t("facts.time", { time: milliseconds(side.seconds) }) : null,
     ];
     const network = side.about && side.about.network !== side.name ? ` (${side.about.network})` : "";
-    head.replaceChildren(h("h3", { lang: "en" }, side.name + network), h("p", {}, ...facts.filter(Boolean).map((fact) => h("span", {}, fact))));
+    head.replaceChildren(
+      h("h3", { lang: "en" }, side.name + network),
+      h("p", {}, ...facts.filter(Boolean).map((fact) => h("span", {}, fact))),
+    );
   }
 
   translate() {

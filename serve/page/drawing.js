@@ -89,7 +89,8 @@ export function render(context, drawing, side) {
     context.lineWidth = width * side;
     context.beginPath();
     context.moveTo(points[0] * side, points[1] * side);
-    for (let index = 2; index < points.length; index += 2) context.lineTo(points[index] * side, points[index + 1] * side);
+    for (let index = 2; index < points.length; index += 2)
+      context.lineTo(points[index] * side, points[index + 1] * side);
     if (points.length === 2) context.lineTo(points[0] * side + 0.01, points[1] * side);
     context.stroke();
   }
@@ -105,7 +106,13 @@ function drawBase(context, base, side) {
   const scale = side / Math.max(width, height);
   context.imageSmoothingEnabled = true;
   context.imageSmoothingQuality = "high";
-  context.drawImage(base.bitmap, (side - width * scale) / 2, (side - height * scale) / 2, width * scale, height * scale);
+  context.drawImage(
+    base.bitmap,
+    (side - width * scale) / 2,
+    (side - height * scale) / 2,
+    width * scale,
+    height * scale,
+  );
 }
 
 /** Grey pixels as a small canvas. */
@@ -124,8 +131,13 @@ export function pixelCanvas(pixels, size) {
 
 // Links: s=… strokes, t=… number of a test image, i=… pixels of an image, each only where there is one.
 
-const base64 = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
-const bytesOf = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+const base64 = (bytes) =>
+  btoa(String.fromCharCode(...bytes))
+    .replace(/\+/g, "-")
+    .replace(/\//g, "_")
+    .replace(/=+$/, "");
+const bytesOf = (text) =>
+  Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
 
 /** `prepared` stands in for an uploaded picture, which is too long for a link. */
 export function toLink(drawing, prepared) {
@@ -165,7 +177,7 @@ function unpacked(bytes) {
   if (bytes.length % 2 || bytes.length > MOST_BYTES) throw new Error("not strokes");
   const words = Array.from({ length: bytes.length / 2 }, (_, index) => (bytes[2 * index] << 8) | bytes[2 * index + 1]);
   const strokes = [];
-  for (let at = 0; at < words.length; ) {
+  for (let at = 0; at < words.length;) {
     const [head, count] = [words[at], words[at + 1]];
     const points = words.slice(at + 2, at + 2 + 2 * count).map((value) => value / UNITS);
     const width = (head & ~ERASE) / WIDEST;

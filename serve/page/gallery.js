@@ -47,7 +47,10 @@ export class Gallery {
     this.dialog.showModal();
     if (!facts) return;
     find("#gallery-number").max = facts.labels.length - 1;
-    find("#gallery-count").textContent = t("gallery.count", { count: facts.labels.length, last: facts.labels.length - 1 });
+    find("#gallery-count").textContent = t("gallery.count", {
+      count: facts.labels.length,
+      last: facts.labels.length - 1,
+    });
     await this.#fillChoices(facts);
     await this.#turn(0);
   }
@@ -55,12 +58,20 @@ export class Gallery {
   async #fillChoices({ classes }) {
     const choices = find("#gallery-class");
     const chosen = choices.value;
-    choices.replaceChildren(h("option", { value: "" }, t("gallery.all")), ...classes.map((name, index) => h("option", { value: index }, name)));
+    choices.replaceChildren(
+      h("option", { value: "" }, t("gallery.all")),
+      ...classes.map((name, index) => h("option", { value: index }, name)),
+    );
     choices.value = chosen;
     const wrong = find("#gallery-wrong");
     const before = wrong.value;
-    const known = (await Promise.all(this.sides().map(async (side) => [side, await this.record(side)]))).filter(([, record]) => record);
-    wrong.replaceChildren(h("option", { value: "" }, t("gallery.any")), ...known.map(([side]) => h("option", { value: side.name }, t("gallery.wrong", { name: side.name }))));
+    const known = (await Promise.all(this.sides().map(async (side) => [side, await this.record(side)]))).filter(
+      ([, record]) => record,
+    );
+    wrong.replaceChildren(
+      h("option", { value: "" }, t("gallery.any")),
+      ...known.map(([side]) => h("option", { value: side.name }, t("gallery.wrong", { name: side.name }))),
+    );
     wrong.value = known.some(([side]) => side.name === before) ? before : "";
     this.records = new Map(known.map(([side, record]) => [side.name, record]));
   }
@@ -68,7 +79,8 @@ export class Gallery {
   #numbers() {
     const { labels } = this.#facts;
     const [kind, wrong] = [find("#gallery-class").value, this.records.get(find("#gallery-wrong").value)];
-    const fits = (number) => (kind === "" || labels[number] === Number(kind)) && (!wrong || wrong.predicted[number] !== labels[number]);
+    const fits = (number) =>
+      (kind === "" || labels[number] === Number(kind)) && (!wrong || wrong.predicted[number] !== labels[number]);
     return labels.map((_, number) => number).filter(fits);
   }
 
@@ -86,7 +98,9 @@ export class Gallery {
   #caption(number) {
     const { classes, labels } = this.#facts;
     const wrong = this.records.get(find("#gallery-wrong").value);
-    return wrong ? t("gallery.taken", { label: classes[labels[number]], predicted: classes[wrong.predicted[number]] }) : classes[labels[number]];
+    return wrong
+      ? t("gallery.taken", { label: classes[labels[number]], predicted: classes[wrong.predicted[number]] })
+      : classes[labels[number]];
   }
 
   /** Buttons with the images of those numbers. */
@@ -94,7 +108,16 @@ export class Gallery {
     await this.#fetch(numbers);
     return numbers.map((number) => {
       const canvas = pixelCanvas(this.#images.get(number), SIZE);
-      const button = h("button", { type: "button", className: "thumb", "aria-label": t("gallery.image", { number, caption: captionOf(number) }) }, canvas, h("small", {}, captionOf(number)));
+      const button = h(
+        "button",
+        {
+          type: "button",
+          className: "thumb",
+          "aria-label": t("gallery.image", { number, caption: captionOf(number) }),
+        },
+        canvas,
+        h("small", {}, captionOf(number)),
+      );
       button.addEventListener("click", () => this.pick(number));
       return button;
     });

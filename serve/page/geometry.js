@@ -36,7 +36,12 @@ function maps(layer, width) {
     },
     fieldIn(channel, { rows: [top, bottom], columns: [left, right] }) {
       const { x, y } = tile(channel);
-      return { x: x + left * scale, y: y + top * scale, width: (right - left + 1) * scale, height: (bottom - top + 1) * scale };
+      return {
+        x: x + left * scale,
+        y: y + top * scale,
+        width: (right - left + 1) * scale,
+        height: (bottom - top + 1) * scale,
+      };
     },
     at(x, y) {
       const [across, down] = [Math.floor(x / (tileWidth + GAP)), Math.floor(y / (tileHeight + GAP))];
@@ -59,7 +64,12 @@ function lines(layer, width, across, down, gap, style) {
     width: perRow * across,
     height: Math.ceil(count / perRow) * (down + gap) - gap,
     perRow,
-    cell: (unit) => ({ x: (unit % perRow) * across, y: Math.floor(unit / perRow) * (down + gap), width: across, height: down }),
+    cell: (unit) => ({
+      x: (unit % perRow) * across,
+      y: Math.floor(unit / perRow) * (down + gap),
+      width: across,
+      height: down,
+    }),
     at(x, y) {
       const [column, row] = [Math.floor(x / across), Math.floor(y / (down + gap))];
       const unit = row * perRow + column;
@@ -70,7 +80,8 @@ function lines(layer, width, across, down, gap, style) {
 
 const cells = (layer, width) => lines(layer, width, 7, 7, 0, "cells");
 const bars = (layer, width) => lines(layer, width, Math.max(7, Math.min(12, width / sizeOf(layer))), 44, 8, "bars");
-const labelled = (layer, width) => lines(layer, width, Math.max(26, Math.min(52, width / sizeOf(layer))), 92, 8, "labelled");
+const labelled = (layer, width) =>
+  lines(layer, width, Math.max(26, Math.min(52, width / sizeOf(layer))), 92, 8, "labelled");
 
 /** The unit one arrow key away, or the same one at an edge. */
 export function neighbour(layer, geometry, unit, key) {

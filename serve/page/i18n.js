@@ -7,7 +7,11 @@ let language = "en";
 let words = {};
 
 export function preferredLanguage() {
-  const wished = [new URLSearchParams(location.search).get("lang"), remembered.get("language"), ...(navigator.languages ?? [])];
+  const wished = [
+    new URLSearchParams(location.search).get("lang"),
+    remembered.get("language"),
+    ...(navigator.languages ?? []),
+  ];
   const short = wished.map((each) => (each ?? "").slice(0, 2).toLowerCase());
   return short.find((each) => LANGUAGES.includes(each)) ?? "en";
 }
@@ -31,7 +35,8 @@ export function t(key, places = {}) {
 /** Fills in elements marked with data-t (text), data-t-label (accessible name) and data-t-title. */
 export function translate(within) {
   for (const element of findAll("[data-t]", within)) element.textContent = t(element.dataset.t);
-  for (const element of findAll("[data-t-label]", within)) element.setAttribute("aria-label", t(element.dataset.tLabel));
+  for (const element of findAll("[data-t-label]", within))
+    element.setAttribute("aria-label", t(element.dataset.tLabel));
   for (const element of findAll("[data-t-title]", within)) element.title = t(element.dataset.tTitle);
 }
 
@@ -44,8 +49,13 @@ function format(value, options) {
 }
 
 export const whole = (value) => format(value, { useGrouping: "auto", maximumFractionDigits: 0 });
-export const decimal = (value, digits = 2) => format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-export const percent = (value, digits = 1) => format(value, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const decimal = (value, digits = 2) =>
+  format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+export const percent = (value, digits = 1) =>
+  format(value, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** Three or four significant digits, whatever the size. */
 export function number(value) {
@@ -57,12 +67,43 @@ export function number(value) {
 
 export function bytes(count) {
   const mega = count >= 1e6;
-  return format(count / (mega ? 1e6 : 1e3), { style: "unit", unit: mega ? "megabyte" : "kilobyte", maximumSignificantDigits: 3 });
+  return format(count / (mega ? 1e6 : 1e3), {
+    style: "unit",
+    unit: mega ? "megabyte" : "kilobyte",
+    maximumSignificantDigits: 3,
+  });
 }
 
-export const milliseconds = (seconds) => format(seconds * 1000, { style: "unit", unit: "millisecond", maximumSignificantDigits: 2 });
+export const milliseconds = (seconds) =>
+  format(seconds * 1000, { style: "unit", unit: "millisecond", maximumSignificantDigits: 2 });
 
-const TERMS = ["featuremap", "filter", "convolution", "kernel", "stride", "padding", "bias", "relu", "sigmoid", "activation", "pooling", "flatten", "dense", "logit", "softmax", "logsoftmax", "normalized", "normalization", "arithmetic", "identity", "input", "field", "parameter", "accuracy", "champion"];
+const TERMS = [
+  "featuremap",
+  "filter",
+  "convolution",
+  "kernel",
+  "stride",
+  "padding",
+  "bias",
+  "relu",
+  "sigmoid",
+  "activation",
+  "pooling",
+  "flatten",
+  "dense",
+  "logit",
+  "softmax",
+  "logsoftmax",
+  "normalized",
+  "normalization",
+  "arithmetic",
+  "identity",
+  "input",
+  "field",
+  "parameter",
+  "accuracy",
+  "champion",
+];
 export const terms = () => TERMS.map((term) => ({ term, name: t(`term.${term}`), text: t(`term.${term}.text`) }));
 
 /** A word that explains itself when pressed. */

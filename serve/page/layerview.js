@@ -29,7 +29,13 @@ export class LayerView {
     this.words = h("div", { className: "words" });
     const picture = h("div", { className: "picture" }, this.canvas, this.overlay);
     const narrow = ["input", "normalized"].includes(this.layer.kind) ? " narrow" : "";
-    this.element = h("article", { className: `layer${narrow}` }, h("header", {}, this.words, this.legend), picture, this.readout);
+    this.element = h(
+      "article",
+      { className: `layer${narrow}` },
+      h("header", {}, this.words, this.legend),
+      picture,
+      this.readout,
+    );
     this.describe();
   }
 
@@ -43,7 +49,10 @@ export class LayerView {
     );
     const key = isMaps(layer) ? "layer.label.maps" : "layer.label.row";
     const [count, rows, columns] = layer.shape;
-    this.canvas.setAttribute("aria-label", t(key, { name: layer.name, kind: t(`term.${kind}`), count, rows: rows ?? 0, columns: columns ?? 0 }));
+    this.canvas.setAttribute(
+      "aria-label",
+      t(key, { name: layer.name, kind: t(`term.${kind}`), count, rows: rows ?? 0, columns: columns ?? 0 }),
+    );
     this.legend.title = t(this.grey ? "legend.grey" : this.signed ? "legend.signed" : "legend.unsigned");
     this.#describeRange();
   }
@@ -204,7 +213,13 @@ export class LayerView {
       context.fillRect(x, zero, width, 1);
       if (this.off?.includes(unit)) crossOut(context, x + 1, y, width - 2, room);
       context.fillStyle = ink;
-      if (labelled) context.fillText(this.classes[unit].slice(0, Math.max(1, Math.floor(width / 7))), x + width / 2 - 3, y + height - 5, width);
+      if (labelled)
+        context.fillText(
+          this.classes[unit].slice(0, Math.max(1, Math.floor(width / 7))),
+          x + width / 2 - 3,
+          y + height - 5,
+          width,
+        );
     }
   }
 
@@ -249,7 +264,10 @@ export class LayerView {
     const name = this.grey ? "grey" : signed ? "signed" : "unsigned";
     if (!this.#marks) {
       this.#marks = marks.map(() => h("span", {}));
-      this.legend.replaceChildren(h("span", { className: `scale ${name}`, "aria-hidden": "true" }), h("span", { className: `marks ${name}` }, ...this.#marks));
+      this.legend.replaceChildren(
+        h("span", { className: `scale ${name}`, "aria-hidden": "true" }),
+        h("span", { className: `marks ${name}` }, ...this.#marks),
+      );
     }
     marks.forEach((mark, index) => (this.#marks[index].textContent = mark));
   }
@@ -258,7 +276,8 @@ export class LayerView {
 
   /** Says which unit is looked at. */
   say(unit) {
-    this.readout.textContent = unit < 0 || this.blank ? "" : `${unitName(this.layer, unit, this.classes)} = ${number(this.layer.output[unit])}`;
+    this.readout.textContent =
+      unit < 0 || this.blank ? "" : `${unitName(this.layer, unit, this.classes)} = ${number(this.layer.output[unit])}`;
   }
 }
 
@@ -303,4 +322,3 @@ export function unitName(layer, unit, classes) {
   const isClass = classes && sizeOf(layer) === classes.length;
   return isClass ? t("unit.class", { name: classes[channel] }) : t("unit.row", { unit: channel });
 }
-

@@ -40,9 +40,16 @@ class Page {
   }
 
   #build() {
-    const told = { answer: (side, input) => this.#answered(side, input), failure: (side, error) => this.#failed(side, error), replaced: (side) => this.notices.show("replaced", { name: side.name }) };
+    const told = {
+      answer: (side, input) => this.#answered(side, input),
+      failure: (side, error) => this.#failed(side, error),
+      replaced: (side) => this.notices.show("replaced", { name: side.name }),
+    };
     this.slots = [new Side(told), new Side(told)];
-    this.pad = new Pad(this.drawing, { onChange: (at) => this.changed(at), onDigit: (digit) => this.gallery.pickOfClass(digit) });
+    this.pad = new Pad(this.drawing, {
+      onChange: (at) => this.changed(at),
+      onDigit: (digit) => this.gallery.pickOfClass(digit),
+    });
     this.verdict = new Verdict();
     this.panel = new Panel({
       go: (side, layer, unit) => this.columns.pin(side, layer, unit),
@@ -51,7 +58,11 @@ class Page {
       strongest: (element, side, layer, unit) => this.gallery.showStrongest(element, side, layer, unit),
     });
     this.columns = new Columns({ panel: this.panel, onFields: (side, fields) => this.#lightDrawing(side, fields) });
-    this.gallery = new Gallery({ choose: (number, pixels, size) => this.pad.change((drawing) => drawing.replace({ kind: "sample", number, pixels, size })), sides: () => this.sides });
+    this.gallery = new Gallery({
+      choose: (number, pixels, size) =>
+        this.pad.change((drawing) => drawing.replace({ kind: "sample", number, pixels, size })),
+      sides: () => this.sides,
+    });
     this.copy = new CopyDialog();
     this.tour = new Tour();
     this.#useTheme(document.documentElement.dataset.theme);
@@ -70,8 +81,12 @@ class Page {
     on("#brush", "input", (event) => (this.pad.brush = event.target.valueAsNumber / 100));
     on("#first", "change", () => this.#choose());
     on("#second", "change", () => this.#choose());
-    on("#theme", "click", () => this.#useTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true));
-    on("#size", "click", () => this.#useSize(document.documentElement.dataset.size === "large" ? "normal" : "large", true));
+    on("#theme", "click", () =>
+      this.#useTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true),
+    );
+    on("#size", "click", () =>
+      this.#useSize(document.documentElement.dataset.size === "large" ? "normal" : "large", true),
+    );
     on("#off-undo", "click", () => this.#switchAllOn());
     on("#share-open", "click", () => find("#share").showModal());
     on("#share-link", "click", () => this.copy.open(t("share.link.title"), this.#link()));
@@ -79,11 +94,15 @@ class Page {
     on("#share-json", "click", () => this.#withAnswer(saveActivations));
     on("#share-curl", "click", () => this.#withAnswer((answer) => this.copy.open("curl", curl(answer))));
     on("#share-python", "click", () => this.#withAnswer((answer) => this.copy.open("Python", python(answer))));
-    for (const button of findAll("[data-language]")) button.addEventListener("click", () => this.#useLanguage(button.dataset.language));
-    for (const choice of findAll("[name=range]")) choice.addEventListener("change", () => this.columns.usePerMap(choice.value === "map"));
+    for (const button of findAll("[data-language]"))
+      button.addEventListener("click", () => this.#useLanguage(button.dataset.language));
+    for (const choice of findAll("[name=range]"))
+      choice.addEventListener("change", () => this.columns.usePerMap(choice.value === "map"));
     document.addEventListener("keydown", (event) => this.#shortcut(event));
     watchForPictures((file) => this.#openPicture(file));
-    addEventListener("hashchange", () => this.#restore(new URLSearchParams(location.hash.slice(1)), { onlyLinks: true }));
+    addEventListener("hashchange", () =>
+      this.#restore(new URLSearchParams(location.hash.slice(1)), { onlyLinks: true }),
+    );
   }
 
   #shortcut(event) {
@@ -174,7 +193,8 @@ class Page {
 
   async #open({ sample, pixels, strokes }) {
     let base = null;
-    if (sample !== null) base = { kind: "sample", number: sample, size: 28, pixels: await this.gallery.pixels(sample, 28) };
+    if (sample !== null)
+      base = { kind: "sample", number: sample, size: 28, pixels: await this.gallery.pixels(sample, 28) };
     else if (pixels) base = { kind: "pixels", size: Math.sqrt(pixels.length), pixels };
     if (base || strokes.length) this.pad.change((drawing) => drawing.replace(base, strokes));
   }
@@ -185,7 +205,9 @@ class Page {
     try {
       const names = await modelNames();
       this.notices.hide("gone");
-      const first = [this.wanted[0], remembered.get("first"), "champion", names[0]].find((name) => names.includes(name));
+      const first = [this.wanted[0], remembered.get("first"), "champion", names[0]].find((name) =>
+        names.includes(name),
+      );
       const second = [this.wanted[1], remembered.get("second")].find((name) => names.includes(name)) ?? "";
       const options = () => names.map((name) => h("option", { value: name, lang: "en" }, name));
       find("#first").replaceChildren(...options());
@@ -268,7 +290,10 @@ class Page {
     if (!["gone", "busy", "missing"].includes(notice)) return;
     document.documentElement.classList.add("stale"); // what is shown belongs to an earlier drawing
     clearTimeout(this.#timers.retry);
-    this.#timers.retry = setTimeout(() => (this.sides.length && notice !== "missing" ? this.ask(performance.now()) : this.#loadModels()), RETRY);
+    this.#timers.retry = setTimeout(
+      () => (this.sides.length && notice !== "missing" ? this.ask(performance.now()) : this.#loadModels()),
+      RETRY,
+    );
   }
 
   /** The server found no digit in the picture: no old answer may pass for one. */
@@ -301,7 +326,11 @@ class Page {
   }
 
   #lightDrawing(side, fields) {
-    this.pad.highlight(fields && side?.answer ? this.seen.onDrawing(side, fields.get(side.answer.layers[0].name), this.drawing, this.pad) : null);
+    this.pad.highlight(
+      fields && side?.answer
+        ? this.seen.onDrawing(side, fields.get(side.answer.layers[0].name), this.drawing, this.pad)
+        : null,
+    );
     this.seen.highlight(fields && side?.answer ? fields.get(side.answer.layers[0].name) : null);
   }
 
@@ -324,7 +353,8 @@ class Page {
   }
 
   #markLanguage() {
-    for (const button of findAll("[data-language]")) button.setAttribute("aria-pressed", button.dataset.language === document.documentElement.lang);
+    for (const button of findAll("[data-language]"))
+      button.setAttribute("aria-pressed", button.dataset.language === document.documentElement.lang);
   }
 
   #useTheme(name, chosen = false) {

@@ -20,7 +20,9 @@ export class Pad {
     this.drawing = drawing;
     this.canvas = find("#pad");
     this.overlay = find("#pad-overlay");
-    this.#ink = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d", { willReadFrequently: true });
+    this.#ink = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d", {
+      willReadFrequently: true,
+    });
     this.onChange = onChange;
     this.onDigit = onDigit;
     this.#listen();
@@ -222,5 +224,7 @@ export function inkBox(pixels, size, threshold = 40) {
     top = Math.min(top, y);
     bottom = Math.max(bottom, y);
   }
-  return right < 0 ? null : { left: left / size, top: top / size, right: (right + 1) / size, bottom: (bottom + 1) / size };
+  return right < 0
+    ? null
+    : { left: left / size, top: top / size, right: (right + 1) / size, bottom: (bottom + 1) / size };
 }

@@ -55,7 +55,14 @@ export class Panel {
     this.title.replaceChildren(h("span", { lang: "en" }, name), " · ", unitName(layer, unit, side.answer.classes));
     const why = side.blank ? [h("p", {}, t("why.blank"))] : this.#why(side, layers, layer, unit);
     this.#section("why", [h("h3", {}, t("why.title")), ...why]);
-    const key = [side.name, side.answer.version, name, positionOf(layer, unit).channel, side.isOff(name, positionOf(layer, unit).channel), document.documentElement.lang].join();
+    const key = [
+      side.name,
+      side.answer.version,
+      name,
+      positionOf(layer, unit).channel,
+      side.isOff(name, positionOf(layer, unit).channel),
+      document.documentElement.lang,
+    ].join();
     if (this.#filterKey !== key || !find("#panel-filter")) {
       this.#filterKey = key;
       this.#section("filter", this.#filter(side, layers, layer, unit));
@@ -74,10 +81,31 @@ export class Panel {
 
   #why(side, layers, layer, unit) {
     const found = derivation(layers, layer, unit);
-    const ways = { convolution, pooling, dense, softmax, activation, reshape: moved, identity: moved, normalized, normalization, input };
-    const context = { side, layers, layer, unit, go: (from, at) => this.told.go(side, from.name, at), open: this.#open, again: () => this.render() };
+    const ways = {
+      convolution,
+      pooling,
+      dense,
+      softmax,
+      activation,
+      reshape: moved,
+      identity: moved,
+      normalized,
+      normalization,
+      input,
+    };
+    const context = {
+      side,
+      layers,
+      layer,
+      unit,
+      go: (from, at) => this.told.go(side, from.name, at),
+      open: this.#open,
+      again: () => this.render(),
+    };
     const told = (ways[found.kind] ?? unknown)(found, context);
-    const off = side.isOff(layer.name, positionOf(layer, unit).channel) ? h("p", { className: "note" }, t("why.off")) : null;
+    const off = side.isOff(layer.name, positionOf(layer, unit).channel)
+      ? h("p", { className: "note" }, t("why.off"))
+      : null;
     return [h("p", { className: "value" }, number(found.value)), off, ...told, this.#onwards(context)].filter(Boolean);
   }
 
@@ -85,13 +113,21 @@ export class Panel {
   #onwards({ layers, layer, unit, go }) {
     const next = layers.find((each) => each.inputs.includes(layer.name));
     if (!next || sizeOf(next) !== sizeOf(layer)) return null;
-    return h("p", { className: "onwards" }, link(t("why.next", { name: next.name, value: number(next.output[unit]) }), () => go(next, unit)));
+    return h(
+      "p",
+      { className: "onwards" },
+      link(t("why.next", { name: next.name, value: number(next.output[unit]) }), () => go(next, unit)),
+    );
   }
 
   #filter(side, layers, layer, unit) {
     if (layer.kind === "input" || layer.kind === "normalized") return [];
     const { channel } = positionOf(layer, unit);
-    const heading = h("h3", {}, t(isMaps(layer) ? "filter.title" : "filter.unit", { number: channel, name: layer.name }));
+    const heading = h(
+      "h3",
+      {},
+      t(isMaps(layer) ? "filter.title" : "filter.unit", { number: channel, name: layer.name }),
+    );
     const off = side.isOff(layer.name, channel);
     const toggle = h("input", { type: "checkbox", id: "switch-off", checked: off });
     toggle.addEventListener("change", () => this.told.switch(side, layer.name, channel, toggle.checked));
@@ -99,7 +135,18 @@ export class Panel {
     this.told.strongest(strongest, side, layer.name, channel);
     return [
       heading,
-      isMaps(layer) ? h("div", { className: "enlarged" }, h("canvas", { id: "enlarged", role: "img", "aria-label": t("filter.map", { number: channel, name: layer.name }) }), kernelOf(layer, channel)) : null,
+      isMaps(layer)
+        ? h(
+            "div",
+            { className: "enlarged" },
+            h("canvas", {
+              id: "enlarged",
+              role: "img",
+              "aria-label": t("filter.map", { number: channel, name: layer.name }),
+            }),
+            kernelOf(layer, channel),
+          )
+        : null,
       h("label", { className: "switch", for: "switch-off" }, toggle, h("span", {}, t("filter.off"))),
       h("p", { className: "note" }, t("filter.off.note")),
       h("h4", {}, t("filter.strongest")),
@@ -127,9 +174,22 @@ function convolution(found, context) {
   const rest = channels.length - shown.length;
   const restSum = order.slice(shown.length).reduce((sum, each) => sum + each.sum, 0);
   return [
-    h("p", {}, t(channels.length > 1 ? "why.convolution.many" : "why.convolution", { name: from.name, count: channels.length })),
+    h(
+      "p",
+      {},
+      t(channels.length > 1 ? "why.convolution.many" : "why.convolution", { name: from.name, count: channels.length }),
+    ),
     ...shown.map((each) => channelOf(each, found, context)),
-    rest ? h("p", {}, link(t("why.rest", { count: rest, sum: number(restSum) }), () => { context.open.add("channels"); context.again(); })) : null,
+    rest
+      ? h(
+          "p",
+          {},
+          link(t("why.rest", { count: rest, sum: number(restSum) }), () => {
+            context.open.add("channels");
+            context.again();
+          }),
+        )
+      : null,
     sumLine(found),
   ];
 }
@@ -137,42 +197,93 @@ function convolution(found, context) {
 function channelOf(each, { shape, from, channels }, { go }) {
   const ranges = [each.patch, each.kernel, each.products].map((values) => largest(values));
   const matrix = (values, range, caption, press) => matrixOf(values, shape, range, caption, press);
-  return h("div", { className: "channel" },
+  return h(
+    "div",
+    { className: "channel" },
     channels.length > 1 ? h("h4", {}, t("why.channel", { name: from.name, map: each.channel })) : null,
-    h("div", { className: "equation" },
+    h(
+      "div",
+      { className: "equation" },
       matrix(each.patch, ranges[0], t("why.patch"), (at) => each.units[at] >= 0 && (() => go(from, each.units[at]))),
       h("span", { className: "sign" }, "×"),
       matrix(each.kernel, ranges[1], t("why.kernel")),
       h("span", { className: "sign" }, "="),
-      matrix(each.products, ranges[2], t("why.products"))),
+      matrix(each.products, ranges[2], t("why.products")),
+    ),
     h("p", { className: "sum" }, `${t("why.sum")} = `, h("b", {}, number(each.sum))),
   );
 }
 
 const sumLine = ({ sum, bias, total }) =>
-  h("p", { className: "total" },
-    h("span", {}, h("small", {}, t("why.products")), number(sum)), h("span", { className: "sign" }, "+"),
-    h("span", {}, h("small", {}, t("why.bias")), number(bias)), h("span", { className: "sign" }, "="),
-    h("span", { className: "result" }, h("small", {}, t("why.total")), number(total)));
+  h(
+    "p",
+    { className: "total" },
+    h("span", {}, h("small", {}, t("why.products")), number(sum)),
+    h("span", { className: "sign" }, "+"),
+    h("span", {}, h("small", {}, t("why.bias")), number(bias)),
+    h("span", { className: "sign" }, "="),
+    h("span", { className: "result" }, h("small", {}, t("why.total")), number(total)),
+  );
 
 function pooling({ patch, shape, units, largest: best, isMax, from }, { go }) {
-  const table = matrixOf(patch, shape, largest(patch), from.name, (at) => units[at] >= 0 && (() => go(from, units[at])));
+  const table = matrixOf(
+    patch,
+    shape,
+    largest(patch),
+    from.name,
+    (at) => units[at] >= 0 && (() => go(from, units[at])),
+  );
   if (isMax) table.querySelectorAll("td")[best].classList.add("chosen");
-  return [h("p", {}, t(isMax ? "why.maxpool" : "why.avgpool", { count: patch.length, name: from.name })), h("div", { className: "equation" }, table)];
+  return [
+    h("p", {}, t(isMax ? "why.maxpool" : "why.avgpool", { count: patch.length, name: from.name })),
+    h("div", { className: "equation" }, table),
+  ];
 }
 
 function dense(found, { side, layers, go }) {
   const { from, weights, products } = found;
-  const order = [...products.keys()].sort((a, b) => Math.abs(products[b]) - Math.abs(products[a])).slice(0, TERMS_SHOWN);
+  const order = [...products.keys()]
+    .sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]))
+    .slice(0, TERMS_SHOWN);
   const shown = order.reduce((sum, index) => sum + products[index], 0);
   const rest = products.length - order.length;
   const maps = unrolledFrom(layers, from);
-  const row = (index) => h("tr", {}, h("th", { scope: "row" }, link(unitName(maps ?? from, index, null), () => go(maps ?? from, index))),
-    ...[from.output[index], weights[index], products[index]].map((value) => h("td", {}, decimal(value, 3))));
+  const row = (index) =>
+    h(
+      "tr",
+      {},
+      h(
+        "th",
+        { scope: "row" },
+        link(unitName(maps ?? from, index, null), () => go(maps ?? from, index)),
+      ),
+      ...[from.output[index], weights[index], products[index]].map((value) => h("td", {}, decimal(value, 3))),
+    );
   return [
     h("p", {}, t("why.dense", { name: from.name, count: products.length })),
-    maps ? h("div", { className: "pair" }, mosaic(weights, maps.shape, t("why.weights")), mosaic(products, maps.shape, t("why.products"))) : null,
-    h("table", { className: "terms" }, h("caption", {}, t("why.largest")), h("thead", {}, h("tr", {}, ...["why.from", "why.number", "why.weight", "why.product"].map((key) => h("th", { scope: "col" }, t(key))))), h("tbody", {}, ...order.map(row))),
+    maps
+      ? h(
+          "div",
+          { className: "pair" },
+          mosaic(weights, maps.shape, t("why.weights")),
+          mosaic(products, maps.shape, t("why.products")),
+        )
+      : null,
+    h(
+      "table",
+      { className: "terms" },
+      h("caption", {}, t("why.largest")),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ...["why.from", "why.number", "why.weight", "why.product"].map((key) => h("th", { scope: "col" }, t(key))),
+        ),
+      ),
+      h("tbody", {}, ...order.map(row)),
+    ),
     rest ? h("p", { className: "sum" }, t("why.others", { count: rest, sum: number(found.sum - shown) })) : null,
     sumLine(found),
   ];
@@ -180,17 +291,46 @@ function dense(found, { side, layers, go }) {
 
 function softmax({ from, powers, total, highest, isLog, unit, input: logit, op }, { side }) {
   const { classes } = side.answer;
-  const row = (power, index) => h("tr", { className: index === unit ? "chosen" : "" }, h("th", { scope: "row" }, classes[index] ?? index),
-    h("td", {}, decimal(from.output[index], 2)), h("td", {}, decimal(power, 4)), h("td", {}, decimal(power / total, 4)));
-  const table = h("table", { className: "terms" }, h("thead", {}, h("tr", {}, ...["why.class", "why.logit", "why.power", "why.share"].map((key) => h("th", { scope: "col" }, t(key, { name: from.name }))))), h("tbody", {}, ...powers.map(row)));
+  const row = (power, index) =>
+    h(
+      "tr",
+      { className: index === unit ? "chosen" : "" },
+      h("th", { scope: "row" }, classes[index] ?? index),
+      h("td", {}, decimal(from.output[index], 2)),
+      h("td", {}, decimal(power, 4)),
+      h("td", {}, decimal(power / total, 4)),
+    );
+  const table = h(
+    "table",
+    { className: "terms" },
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        ...["why.class", "why.logit", "why.power", "why.share"].map((key) =>
+          h("th", { scope: "col" }, t(key, { name: from.name })),
+        ),
+      ),
+    ),
+    h("tbody", {}, ...powers.map(row)),
+  );
   const formula = isLog
     ? `${number(logit)} − ${number(highest + Math.log(total))} = ${number(logit - highest - Math.log(total))}`
     : `${decimal(powers[unit], 4)} ÷ ${decimal(total, 4)} = ${decimal(powers[unit] / total, 4)}`;
-  return [h("p", {}, t(isLog ? "why.logsoftmax" : "why.softmax", { highest: number(highest) })), table, h("p", { className: "formula" }, formula)];
+  return [
+    h("p", {}, t(isLog ? "why.logsoftmax" : "why.softmax", { highest: number(highest) })),
+    table,
+    h("p", { className: "formula" }, formula),
+  ];
 }
 
 function activation({ op, value, input: before, from }, { unit, go }) {
-  const formulas = { Relu: `max(0, ${number(before)}) = ${number(value)}`, Sigmoid: `1 ÷ (1 + e^(−(${number(before)}))) = ${number(value)}` };
+  const formulas = {
+    Relu: `max(0, ${number(before)}) = ${number(value)}`,
+    Sigmoid: `1 ÷ (1 + e^(−(${number(before)}))) = ${number(value)}`,
+  };
   return [
     h("p", {}, t(op === "Relu" ? (before > 0 ? "why.relu.kept" : "why.relu.cut") : "why.activation", { op })),
     h("p", { className: "formula" }, formulas[op] ?? `${op}(${number(before)}) = ${number(value)}`),
@@ -199,22 +339,44 @@ function activation({ op, value, input: before, from }, { unit, go }) {
 }
 
 function moved({ from, input: before }, { unit, go }) {
-  return [h("p", {}, t("why.moved", { name: from.name, unit: unitName(from, unit, null) })), h("p", { className: "formula" }, number(before)), back(from, unit, go)];
+  return [
+    h("p", {}, t("why.moved", { name: from.name, unit: unitName(from, unit, null) })),
+    h("p", { className: "formula" }, number(before)),
+    back(from, unit, go),
+  ];
 }
 
 function normalized({ input: pixel, steps = [], value }) {
   const signs = { Div: "÷", Sub: "−", Mul: "×", Add: "+" };
-  const text = steps.filter(({ op }) => signs[op]).map(({ op, by }) => `${signs[op]} ${number([by].flat()[0])}`).join(" ");
-  return [h("p", {}, t("why.normalized")), h("p", { className: "formula" }, `${number(pixel)} ${text} = ${number(value)}`)];
+  const text = steps
+    .filter(({ op }) => signs[op])
+    .map(({ op, by }) => `${signs[op]} ${number([by].flat()[0])}`)
+    .join(" ");
+  return [
+    h("p", {}, t("why.normalized")),
+    h("p", { className: "formula" }, `${number(pixel)} ${text} = ${number(value)}`),
+  ];
 }
 
 function normalization({ input: before, mean, variance, scale, bias, epsilon, value }) {
-  return [h("p", {}, t("why.normalization")), h("p", { className: "formula" }, `(${number(before)} − ${number(mean)}) ÷ √(${number(variance)} + ${number(epsilon)}) × ${number(scale)} + ${number(bias)} = ${number(value)}`)];
+  return [
+    h("p", {}, t("why.normalization")),
+    h(
+      "p",
+      { className: "formula" },
+      `(${number(before)} − ${number(mean)}) ÷ √(${number(variance)} + ${number(epsilon)}) × ${number(scale)} + ${number(bias)} = ${number(value)}`,
+    ),
+  ];
 }
 
 const input = ({ value }) => [h("p", {}, t("why.input", { value }))];
 const unknown = ({ op }) => [h("p", {}, t("why.activation", { op }))];
-const back = (from, unit, go) => h("p", {}, link(t("why.back", { name: from.name }), () => go(from, unit)));
+const back = (from, unit, go) =>
+  h(
+    "p",
+    {},
+    link(t("why.back", { name: from.name }), () => go(from, unit)),
+  );
 
 // Pieces
 
@@ -237,7 +399,12 @@ function matrixOf(values, [rows, columns], range, caption, press = () => null) {
     return found;
   };
   const line = (_, row) => h("tr", {}, ...Array.from({ length: columns }, (_, column) => cell(row * columns + column)));
-  return h("table", { className: "matrix" }, h("caption", {}, caption), h("tbody", {}, ...Array.from({ length: rows }, line)));
+  return h(
+    "table",
+    { className: "matrix" },
+    h("caption", {}, caption),
+    h("tbody", {}, ...Array.from({ length: rows }, line)),
+  );
 }
 
 function draw(canvas, values, rows, columns, range, size) {
@@ -255,9 +422,21 @@ function mosaic(values, [count, rows, columns], caption) {
   const range = largest(values);
   const tiles = Array.from({ length: count }, (_, index) => {
     const size = count === 1 ? 150 : count <= 16 ? 36 : 18;
-    return draw(h("canvas", {}), values.subarray(index * rows * columns, (index + 1) * rows * columns), rows, columns, range, size);
+    return draw(
+      h("canvas", {}),
+      values.subarray(index * rows * columns, (index + 1) * rows * columns),
+      rows,
+      columns,
+      range,
+      size,
+    );
   });
-  return h("figure", { className: "mosaic" }, h("div", { role: "img", "aria-label": caption }, ...tiles), h("figcaption", {}, `${caption}: ±${number(range)}`));
+  return h(
+    "figure",
+    { className: "mosaic" },
+    h("div", { role: "img", "aria-label": caption }, ...tiles),
+    h("figcaption", {}, `${caption}: ±${number(range)}`),
+  );
 }
 
 function kernelOf(layer, channel) {
@@ -267,4 +446,3 @@ function kernelOf(layer, channel) {
   const size = into * rows * columns;
   return mosaic(weight.data.subarray(channel * size, (channel + 1) * size), [into, rows, columns], t("why.kernel"));
 }
-

@@ -14,13 +14,19 @@ export function greyPng(pixels, width, height) {
   header.set([8, 0, 0, 0, 0], 8); // 8 bits, grey, nothing special
   const signature = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10];
   const data = stored(filtered(pixels, width, height));
-  return joined([Uint8Array.from(signature), chunk("IHDR", header), chunk("IDAT", data), chunk("IEND", new Uint8Array())]);
+  return joined([
+    Uint8Array.from(signature),
+    chunk("IHDR", header),
+    chunk("IDAT", data),
+    chunk("IEND", new Uint8Array()),
+  ]);
 }
 
 /** Each row after a 0: not filtered. */
 function filtered(pixels, width, height) {
   const rows = new Uint8Array((width + 1) * height);
-  for (let row = 0; row < height; row++) rows.set(pixels.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);
+  for (let row = 0; row < height; row++)
+    rows.set(pixels.subarray(row * width, (row + 1) * width), row * (width + 1) + 1);
   return rows;
 }
 

@@ -38,7 +38,10 @@ export class Seen {
     const size = this.#image?.size ?? 28;
     const source = pixelCanvas(this.#image?.pixels ?? new Uint8Array(size * size), size);
     const scale = Math.max(1, Math.round(large() / size));
-    for (const [canvas, factor] of [[this.small, 1], [this.large, scale]]) {
+    for (const [canvas, factor] of [
+      [this.small, 1],
+      [this.large, scale],
+    ]) {
       const context = sharp(canvas, size * factor, size * factor);
       context.imageSmoothingEnabled = false;
       context.drawImage(source, 0, 0, size * factor, size * factor);
@@ -51,12 +54,16 @@ export class Seen {
     if (!field || drawing.isEmpty || side.blank) return null;
     const [, size] = side.shape;
     const pixels = pad.pixels();
-    if (drawing.base?.kind === "picture" && !drawing.base.dark) for (let index = 0; index < pixels.length; index++) pixels[index] = 255 - pixels[index];
+    if (drawing.base?.kind === "picture" && !drawing.base.dark)
+      for (let index = 0; index < pixels.length; index++) pixels[index] = 255 - pixels[index];
     const [from, to] = [inkBox(side.answer.image.data, size), inkBox(pixels, SIDE)];
     if (!from || !to) return null;
-    const place = (value, low, high) => to[low] + ((value - from[low]) / (from[high] - from[low])) * (to[high] - to[low]);
+    const place = (value, low, high) =>
+      to[low] + ((value - from[low]) / (from[high] - from[low])) * (to[high] - to[low]);
     const [top, bottom] = [field.rows[0], field.rows[1] + 1].map((row) => place(row / size, "top", "bottom"));
-    const [left, right] = [field.columns[0], field.columns[1] + 1].map((column) => place(column / size, "left", "right"));
+    const [left, right] = [field.columns[0], field.columns[1] + 1].map((column) =>
+      place(column / size, "left", "right"),
+    );
     return { left, top, right, bottom };
   }
 }

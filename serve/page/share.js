@@ -8,8 +8,23 @@ const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 
 /** Every layer's output of an answer, with what it is. */
 export function activations({ model, version, network, classes, label, probabilities, image, layers }) {
-  const plain = (layer) => ({ name: layer.name, kind: layer.kind, shape: layer.shape, options: layer.options, output: Array.from(layer.output) });
-  return { model, version, network, classes, label, probabilities, image: { shape: image.shape, data: Array.from(image.data) }, layers: layers.map(plain) };
+  const plain = (layer) => ({
+    name: layer.name,
+    kind: layer.kind,
+    shape: layer.shape,
+    options: layer.options,
+    output: Array.from(layer.output),
+  });
+  return {
+    model,
+    version,
+    network,
+    classes,
+    label,
+    probabilities,
+    image: { shape: image.shape, data: Array.from(image.data) },
+    layers: layers.map(plain),
+  };
 }
 
 export function saveActivations(answer) {
@@ -73,4 +88,3 @@ export function tameDialogs() {
     for (const button of findAll("[data-close]", dialog)) button.addEventListener("click", () => dialog.close());
   }
 }
-

@@ -63,7 +63,8 @@ export class Side {
     if (generation !== this.#generation) return;
     try {
       const answer = await this.#explained(input);
-      const untouched = this.ablated.length && !input.blank ? await infer(this.name, answer.image.data, this.shape) : null;
+      const untouched =
+        this.ablated.length && !input.blank ? await infer(this.name, answer.image.data, this.shape) : null;
       if (generation !== this.#generation) return;
       this.answer = answer;
       this.untouched = untouched;
@@ -83,7 +84,10 @@ export class Side {
       answer = await explain(name, content, { ablate, weights: true });
       this.#weights = null;
     }
-    this.#weights ??= { version: answer.version, byLayer: new Map(answer.layers.map((layer) => [layer.name, layer.weights])) };
+    this.#weights ??= {
+      version: answer.version,
+      byLayer: new Map(answer.layers.map((layer) => [layer.name, layer.weights])),
+    };
     for (const layer of answer.layers) layer.weights = this.#weights.byLayer.get(layer.name);
     return answer;
   }

@@ -4,7 +4,15 @@ import { find, findAll, h } from "./dom.js";
 import { t, terms } from "./i18n.js";
 
 const STEPS = ["draw", "seen", "verdict", "layers", "unit", "compare", "share"];
-const TARGETS = { draw: "#draw", seen: "#seen", verdict: "#verdict", layers: "#layers", unit: "#layers .layer:nth-of-type(3)", compare: "#second-field", share: "#share-open" };
+const TARGETS = {
+  draw: "#draw",
+  seen: "#seen",
+  verdict: "#verdict",
+  layers: "#layers",
+  unit: "#layers .layer:nth-of-type(3)",
+  compare: "#second-field",
+  share: "#share-open",
+};
 
 export class Tour {
   #step = -1;
@@ -49,7 +57,10 @@ export class Tour {
 export function glossary() {
   const dialog = find("#glossary");
   const open = (name) => {
-    const entries = terms().flatMap(({ term, name: title, text }) => [h("dt", { id: `term-${term}`, className: term === name ? "chosen" : "" }, title), h("dd", {}, text)]);
+    const entries = terms().flatMap(({ term, name: title, text }) => [
+      h("dt", { id: `term-${term}`, className: term === name ? "chosen" : "" }, title),
+      h("dd", {}, text),
+    ]);
     find("#glossary-list").replaceChildren(...entries);
     dialog.showModal();
     if (name) find(`#term-${name}`)?.scrollIntoView({ block: "center" });

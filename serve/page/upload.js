@@ -22,7 +22,12 @@ export async function pictureOf(file) {
   context.drawImage(whole, 0, 0, canvas.width, canvas.height);
   whole.close();
   const blob = await new Promise((resolve) => canvas.toBlob(resolve));
-  return { kind: "picture", bitmap: canvas, png: new Uint8Array(await blob.arrayBuffer()), dark: isDark(canvas, context) };
+  return {
+    kind: "picture",
+    bitmap: canvas,
+    png: new Uint8Array(await blob.arrayBuffer()),
+    dark: isDark(canvas, context),
+  };
 }
 
 /** Whether the picture's edge, its paper, is dark. */

@@ -3,7 +3,12 @@
 import { find, h } from "./dom.js";
 import { percent, t } from "./i18n.js";
 
-const SURE = [[0.95, "verdict.sure"], [0.75, "verdict.fairly"], [0.5, "verdict.unsure"], [0, "verdict.guess"]];
+const SURE = [
+  [0.95, "verdict.sure"],
+  [0.75, "verdict.fairly"],
+  [0.5, "verdict.unsure"],
+  [0, "verdict.guess"],
+];
 const SAID_AFTER = 500; // ms without a new answer, then it is read out
 
 export class Verdict {
@@ -24,7 +29,9 @@ export class Verdict {
     this.#layOut(answered);
     find("#verdict").classList.toggle("empty", !answered.length);
     if (!answered.length) return this.#sayNothing();
-    this.big.replaceChildren(...answered.map((side, index) => h("span", { className: `label side-${index}` }, side.answer.label)));
+    this.big.replaceChildren(
+      ...answered.map((side, index) => h("span", { className: `label side-${index}` }, side.answer.label)),
+    );
     this.words.replaceChildren(...answered.map((side) => this.#sentence(side, answered.length > 1)));
     answered.forEach((side, index) => this.#fill(side, index));
     this.#sayLater(answered.map((side) => `${side.answer.label}, ${percent(side.answer.confidence, 0)}`).join(" · "));
@@ -39,7 +46,9 @@ export class Verdict {
 
   #sentence({ answer, name }, named) {
     const key = named ? "verdict.short" : SURE.find(([least]) => answer.confidence >= least)[1];
-    const order = answer.probabilities.map((_, index) => index).sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
+    const order = answer.probabilities
+      .map((_, index) => index)
+      .sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
     const text = t(key, { first: answer.label, second: answer.classes[order[1]], share: percent(answer.confidence) });
     return h("p", {}, named ? h("b", { lang: "en" }, `${name}: `) : null, text);
   }
@@ -57,7 +66,13 @@ export class Verdict {
     this.list.replaceChildren(
       ...classes.map((name, index) => {
         const rails = h("span", { className: "rails" }, ...this.#rows[index].map(({ rail }) => rail));
-        return h("li", {}, h("span", { className: "name" }, name), rails, ...this.#rows[index].map(({ value }) => value));
+        return h(
+          "li",
+          {},
+          h("span", { className: "name" }, name),
+          rails,
+          ...this.#rows[index].map(({ value }) => value),
+        );
       }),
     );
   }

@@ -77,7 +77,7 @@ def test_nothing_is_left_in_english(open_page) -> None:  # type: ignore[no-untyp
 
 
 def test_longer_words_still_fit(open_page) -> None:  # type: ignore[no-untyped-def]
-    longer = {key: text + " " + "m" * int(len(text) * 0.4) for key, text in WORDS["en"].items()}
+    longer = {key: text + " wort" * round(len(text) * 0.4 / 5) for key, text in WORDS["en"].items()}
     reader = open_page(viewport={"width": 320, "height": 640})
     reader.page.route("**/locales/en.json", lambda route: route.fulfill(json=longer))
     reader.page.reload()
