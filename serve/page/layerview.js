@@ -1,16 +1,17 @@
 /** One layer as a picture: maps in tiles, rows of numbers as bars; point at a unit or walk to it by keys. */
 
-import { largest, paint, paintGrey, palette } from "./colours.js";
+import { largest } from "./colours.js";
 import { h, sharp } from "./dom.js";
 import { geometryOf, neighbour } from "./geometry.js";
 import { number, t, term, whole } from "./i18n.js";
 import { isMaps, isSigned, positionOf, sizeOf } from "./network.js";
+import { paintField, paintLayer } from "./paint.js";
 
 export class LayerView {
   layer = null;
   visible = false;
   #stale = true;
-  #scratch = document.createElement("canvas");
+  scratch = document.createElement("canvas");
 
   /** Told of: look(view, unit or -1), pick(view, unit). */
   constructor(layers, layer, classes, told) {
@@ -125,10 +126,10 @@ export class LayerView {
     if (!this.visible || !this.geometry) return;
     if (this.#stale) {
       this.#stale = false;
-      this.#paint();
+      paintLayer(this);
       this.#describeRange();
     }
-    if (this.field || this.overlay.width) this.#paintOverlay();
+    if (this.field || this.overlay.width) paintField(this);
   }
 
   repaint() {
@@ -136,124 +137,11 @@ export class LayerView {
     this.refresh();
   }
 
-  #paint() {
-    const { width, height } = this.geometry;
-    const context = this.canvas.getContext("2d");
-    context.clearRect(0, 0, width, height);
-    if (this.geometry.style === "maps") this.#paintMaps(context);
-    else if (this.geometry.style === "cells") this.#paintCells(context);
-    else this.#paintBars(context);
-  }
-
-  #paintMaps(context) {
-    const [count, rows, columns] = this.layer.shape;
-    const words = this.#colours(rows * columns, count);
-    const scratch = this.#drawn(words, columns, rows * count);
-    context.imageSmoothingEnabled = false;
-    context.strokeStyle = palette.line;
-    context.lineWidth = 1;
-    for (let channel = 0; channel < count; channel++) {
-      const { x, y, width, height } = this.geometry.tile(channel);
-      context.drawImage(scratch, 0, channel * rows, columns, rows, x, y, width, height);
-      context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
-      if (this.off?.includes(channel)) crossOut(context, x, y, width, height);
-    }
-  }
-
-  /** All units as packed colours; `each` units share a range where it is per map. */
-  #colours(each, count) {
-    const words = new Uint32Array(each * count);
-    const { output } = this.layer;
-    if (this.blank) {
-      paint(new Float32Array(words.length), 0, words.length, 1, words);
-      if (this.grey) words.fill(0xff000000);
-    } else if (this.grey) paintGrey(output, words);
-    else {
-      for (let channel = 0; channel < count; channel++) {
-        const [start, end] = [channel * each, (channel + 1) * each];
-        const range = this.perMap ? largest(output, start, end) : this.range;
-        paint(output, start, end, range, words.subarray(start, end));
-      }
-    }
-    return words;
-  }
-
-  #drawn(words, width, height) {
-    const scratch = this.#scratch;
-    if (scratch.width !== width || scratch.height !== height) Object.assign(scratch, { width, height });
-    scratch.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(words.buffer), width, height), 0, 0);
-    return scratch;
-  }
-
-  #paintCells(context) {
-    const words = this.#colours(sizeOf(this.layer), 1);
-    const { perRow, width, height } = this.geometry;
-    const rows = Math.ceil(words.length / perRow);
-    const padded = new Uint32Array(perRow * rows);
-    padded.set(words);
-    context.imageSmoothingEnabled = false;
-    context.drawImage(this.#drawn(padded, perRow, rows), 0, 0, width, height);
-  }
-
-  #paintBars(context) {
-    const { output } = this.layer;
-    const labelled = this.geometry.style === "labelled";
-    const { positive, negative, line, muted: ink } = palette;
-    context.font = `${labelled ? 12 : 10}px ${palette.sans}`;
-    context.textAlign = "center";
-    for (let unit = 0; unit < output.length; unit++) {
-      const { x, y, width, height } = this.geometry.cell(unit);
-      const room = labelled ? height - 20 : height;
-      const zero = y + (this.signed ? room / 2 : room - 1);
-      const reach = this.signed ? room / 2 - 1 : room - 2;
-      const length = this.blank || !this.range ? 0 : (output[unit] / this.range) * reach;
-      context.fillStyle = length < 0 ? negative : positive;
-      context.fillRect(x + 1, Math.min(zero, zero - length), Math.max(1, width - (labelled ? 8 : 2)), Math.abs(length));
-      context.fillStyle = line;
-      context.fillRect(x, zero, width, 1);
-      if (this.off?.includes(unit)) crossOut(context, x + 1, y, width - 2, room);
-      context.fillStyle = ink;
-      if (labelled)
-        context.fillText(
-          this.classes[unit].slice(0, Math.max(1, Math.floor(width / 7))),
-          x + width / 2 - 3,
-          y + height - 5,
-          width,
-        );
-    }
-  }
-
   /** Lights up a field: {channels, rows, columns} or {units}; null for none. */
   light(field) {
     this.field = field;
     this.element.classList.toggle("lit", Boolean(field));
-    if (this.visible && this.geometry && (field || this.overlay.width)) this.#paintOverlay();
-  }
-
-  #paintOverlay() {
-    const { geometry, field } = this;
-    if (!field) {
-      this.overlay.width = 0;
-      return;
-    }
-    const context = sharp(this.overlay, geometry.width, geometry.height);
-    context.fillStyle = this.grey ? "rgb(0 0 0 / 60%)" : palette.veil;
-    context.fillRect(0, 0, geometry.width, geometry.height);
-    for (const box of this.#boxes(field)) {
-      context.clearRect(box.x, box.y, box.width, box.height);
-      outline(context, box, palette[this.grey ? "focus-on-dark" : "focus"]);
-    }
-  }
-
-  #boxes(field) {
-    const { geometry } = this;
-    if (field.units) {
-      const [first, last] = field.units;
-      if (first === last) return [geometry.cell(first)];
-      return [{ x: 0, y: 0, width: geometry.width, height: geometry.height }];
-    }
-    const [first, last] = field.channels;
-    return Array.from({ length: last - first + 1 }, (_, index) => geometry.fieldIn(first + index, field));
+    if (this.visible && this.geometry && (field || this.overlay.width)) paintField(this);
   }
 
   #describeRange() {
@@ -279,25 +167,6 @@ export class LayerView {
     this.readout.textContent =
       unit < 0 || this.blank ? "" : `${unitName(this.layer, unit, this.classes)} = ${number(this.layer.output[unit])}`;
   }
-}
-
-function outline(context, { x, y, width, height }, colour) {
-  context.lineWidth = 2;
-  context.strokeStyle = colour;
-  context.strokeRect(x, y, width, height);
-}
-
-function crossOut(context, x, y, width, height) {
-  context.save();
-  context.strokeStyle = palette.muted;
-  context.lineWidth = 1.5;
-  context.beginPath();
-  context.moveTo(x, y);
-  context.lineTo(x + width, y + height);
-  context.moveTo(x + width, y);
-  context.lineTo(x, y + height);
-  context.stroke();
-  context.restore();
 }
 
 const BY_OP = { Relu: "relu", Sigmoid: "sigmoid", LogSoftmax: "logsoftmax", MaxPool: "pooling" };
