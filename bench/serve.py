@@ -86,7 +86,11 @@ def servers(model: Path, image: np.ndarray) -> dict[str, Server]:
         "cifra": Server(
             [python["cifra"], "-m", "serve", "--models", str(model), "--port", port], cifra, "/v2/health/ready"
         ),
-        "fastapi": Server([python["fastapi"], *uvicorn], {"JSON": Question("/predict", plain)}, "/docs"),
+        "fastapi": Server(
+            [python["fastapi"], *uvicorn],
+            {"JSON, def": Question("/predict", plain), "JSON, async def": Question("/predict_in_loop", plain)},
+            "/docs",
+        ),
         "mlserver": Server(
             [python["mlserver"].replace("bin/python", "bin/mlserver"), "start", str(HERE / "peers/mlserver")],
             {"OIP JSON": Question("/v2/models/network/infer", oip)},

@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
             self._feed(data)
 
     def _write(self, request: Request, response: Response, keep_alive: bool) -> None:
-        compress(response, request.header("accept-encoding"))
+        compress(response, request.headers.get(b"accept-encoding", b""))
         head = (
             f"{status_line(response.status)}content-type: {response.content_type}\r\n"
             f"content-length: {len(response.body)}\r\nx-request-id: {request.id}\r\ndate: {self.app.date}\r\n"

@@ -73,7 +73,7 @@ class Endpoints:
 
     def _infer(self, request: Request, name: str, version: str | None = None) -> None:
         model = self._model(request, name, version)
-        body = decompressed(request.body, request.header("content-encoding"), limits.TENSOR_BYTES)
+        body = decompressed(request.body, request.header(b"content-encoding"), limits.TENSOR_BYTES)
         call = oip.parse(model, request, body)
         deadline = min(request.deadline, request.started + call.seconds)
         done = partial(self._inferred, request, model, call)
@@ -103,7 +103,7 @@ class Endpoints:
         self._submit(request, lambda: answers.predict(*self._read(request)))
 
     def _explain(self, request: Request) -> None:
-        self._submit(request, lambda: answers.explain(*self._read(request), request.header("accept")))
+        self._submit(request, lambda: answers.explain(*self._read(request), request.header(b"accept")))
 
     def _submit(self, request: Request, work: Callable[[], Response]) -> None:
         self._job_room()
@@ -123,8 +123,8 @@ class Endpoints:
         self._loop.call_soon_threadsafe(self._end, request, response)
 
     def _read(self, request: Request) -> tuple[Model, uploads.Upload]:
-        body = decompressed(request.body, request.header("content-encoding"), limits.UPLOAD_BYTES)
-        upload = uploads.read(body, request.header("content-type"), request.query)
+        body = decompressed(request.body, request.header(b"content-encoding"), limits.UPLOAD_BYTES)
+        upload = uploads.read(body, request.header(b"content-type"), request.query)
         name = upload.options.get("model") or self._default_model()
         return self._model(request, str(name)), upload
 

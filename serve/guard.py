@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from serve.messages import Problem, Request
@@ -34,7 +35,7 @@ class Guard:
 
     def cross_origin(self, request: Request) -> Mapping[str, str] | None:
         """Headers that let the page of an allowed origin read the answer."""
-        origin = request.header("origin")
+        origin = request.header(b"origin")
         if origin not in self.origins:
             return None
         return {
@@ -47,24 +48,29 @@ class Guard:
 
     def _check_host(self, request: Request) -> None:
         """A name that anybody may point at this machine must not pass for its own (DNS rebinding)."""
-        host = request.header("host").lower()
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if self.hosts is not None and host and name not in self.hosts:
+        name = _without_port(request.headers.get(b"host", b""))
+        if self.hosts is not None and name and name not in self.hosts:
             raise Problem(403, f"this server does not answer to the name {name[:80]!r}; see --allowed-host")
 
     def _check_origin(self, request: Request) -> None:
         """Another site's page must not make a visitor's browser use this server."""
-        origin = request.header("origin")
+        origin = request.header(b"origin")
         if request.method in READING or not origin or origin in self.origins:
             return
-        site = request.header("sec-fetch-site")
-        same = site == "same-origin" if site else urlsplit(origin).netloc == request.header("host")
+        site = request.header(b"sec-fetch-site")
+        same = site == "same-origin" if site else urlsplit(origin).netloc == request.header(b"host")
         if not same:
             raise Problem(403, f"pages of {origin[:80]!r} may not use this server; see --cors")
 
     def _check_key(self, request: Request) -> None:
-        scheme, _, token = request.header("authorization").partition(" ")
-        given = token if scheme.lower() == "bearer" else request.header("x-api-key")
+        scheme, _, token = request.header(b"authorization").partition(" ")
+        given = token if scheme.lower() == "bearer" else request.header(b"x-api-key")
         # Every key is compared, so that the time taken tells nothing.
         if not sum(hmac.compare_digest(given.encode(), key.encode()) for key in self.keys):
             raise Problem(401, "an API key is needed: Authorization: Bearer KEY", {"www-authenticate": "Bearer"})
+
+
+@lru_cache(maxsize=64)
+def _without_port(host: bytes) -> str:
+    name, _, port = host.decode("latin-1").lower().rpartition(":")
+    return name if port.isdecimal() else host.decode("latin-1").lower()

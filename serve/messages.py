@@ -88,8 +88,8 @@ class Request:
     def reply(self, response: Response) -> None:
         self.on_reply(self, response)
 
-    def header(self, name: str) -> str:
-        return self.headers.get(name.encode(), b"").decode("latin-1")
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
 
 
 def request_id(given: bytes | None) -> str:
@@ -121,12 +121,10 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def compress(response: Response, accepted: str) -> None:
+def compress(response: Response, accepted: bytes) -> None:
     """Compress in place where the client asks for it and the size makes it worth while."""
     smallest, largest = COMPRESS_BYTES
-    if not smallest <= len(response.body) <= largest:
-        return
-    encoding = _encoding(accepted)
+    encoding = _encoding(accepted) if smallest <= len(response.body) <= largest else ""
     if encoding:
         coder = zlib.compressobj(1, wbits=zlib.MAX_WBITS | (16 if encoding == "gzip" else 0))
         response.body = coder.compress(response.body) + coder.flush()
@@ -138,8 +136,8 @@ def compress(response: Response, accepted: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _encoding(accepted: str) -> str:
-    offers = [offer.replace(" ", "").lower().partition(";q=") for offer in accepted.split(",")]
+def _encoding(accepted: bytes) -> str:
+    offers = [offer.replace(" ", "").partition(";q=") for offer in accepted.decode("latin-1").lower().split(",")]
     wanted = {name for name, _, weight in offers if weight not in ("0", "0.0", "0.00", "0.000")}
     return next((name for name in ("gzip", "deflate") if name in wanted), "")
 

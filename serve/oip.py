@@ -129,19 +129,18 @@ def _from_json(data: object, shape: list[int]) -> Images:
     *outer, width = [prod(shape)] if is_flat else shape
     rows: list[Any] = [data]
     for side in outer:
-        _check_sides(rows, side, shape)
-        rows = list(chain.from_iterable(rows))
-    _check_sides(rows, width, shape)
+        rows = list(chain.from_iterable(_of_length(side, rows, shape)))
     try:
-        pixels = b"".join(map(bytearray, rows))
+        pixels = b"".join(map(bytearray, _of_length(width, rows, shape)))
     except (TypeError, ValueError) as error:
         raise Problem(400, "'data' must hold whole numbers from 0 to 255") from error
     return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def _check_sides(rows: list[Any], side: int, shape: list[int]) -> None:
-    if set(map(type, rows)) != {list} or set(map(len, rows)) != {side}:
+def _of_length(side: int, rows: list[Any], shape: list[int]) -> list[list[Any]]:
+    if any(type(row) is not list or len(row) != side for row in rows):
         raise Problem(400, f"'data' does not have the shape {shape}, neither nested nor flat")
+    return rows
 
 
 def _outputs(outputs: object, binary: object) -> list[Wanted]:
