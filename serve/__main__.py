@@ -2,7 +2,7 @@
 
     python -m serve                                  every network of models/, on http://127.0.0.1:8000
     python -m serve --models models/lenet_28.onnx    one network
-    python -m serve --models models:/cifra@champion  from an MLflow registry (needs mlflow)
+    python -m serve --models models:/cifra-digits@champion  from an MLflow registry (needs mlflow)
     python -m serve predict digit.png …              the same answers in the shell, without a server
 
 Another address than this machine's own needs an API key (--api-key-file, or CIFRA_API_KEY) or --no-api-key.

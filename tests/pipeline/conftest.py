@@ -51,7 +51,7 @@ class Repository:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=280,
+            timeout=900,
         )
         assert done.returncode == code, done.stdout
         return done.stdout

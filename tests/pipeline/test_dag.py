@@ -12,7 +12,7 @@ import pytest
 
 from tests.pipeline.conftest import NETWORKS, Repository, yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 @pytest.mark.parametrize("network", [*NETWORKS, "champion"])
