@@ -213,7 +213,7 @@ def main() -> int:
             except DidNotStart as error:
                 print(f"bench: {name} did not start; its last words:\n{error}", file=sys.stderr)
                 return 1
-    conditions = {"model": model.stem, "rounds": arguments.rounds, "seconds": arguments.seconds}
+    conditions = {name: getattr(arguments, name) for name in ("rounds", "seconds", "note")} | {"model": model.stem}
     serve_report.write(list(results.values()), run_microseconds(model), conditions)
     return 0
 
@@ -228,6 +228,7 @@ def _arguments() -> argparse.Namespace:
     add("--only", nargs="+", default=names, choices=names, help="measure these servers only")
     add("--rounds", type=int, default=3)
     add("--seconds", type=int, default=5, help="of load, per server, question and round (default: 5)")
+    add("--note", default="", help="a sentence for below the table, such as what else the machine did")
     add("--prepare", choices=list(ENVIRONMENTS), help="make this environment and stop")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The servers' results as JSON, as a Markdown table and as a chart."""
+"""The servers' results as JSON, and from that a Markdown table and a chart: `python -m bench.serve_report`."""
 
 import json
 import os
@@ -55,6 +55,13 @@ def write(results: list[Result], run_us: float, conditions: Mapping[str, Any]) -
         "results": [_rounded(result) for result in results],
     }
     (RESULTS / "serve.json").write_text(json.dumps(found, indent=2) + "\n")
+    draw()
+
+
+def draw() -> None:
+    """The table and the chart from the JSON file."""
+    found = json.loads((RESULTS / "serve.json").read_text())
+    results = [Result(**result) for result in found["results"]]
     table = _table(results, found)
     (RESULTS / "serve.md").write_text(table)
     print(table)
@@ -109,8 +116,8 @@ def _caption(found: Mapping[str, Any]) -> str:
         "CPU is the server's, per request, of which ONNX Runtime takes "
         f"{found['onnxruntime_us_per_image']:.0f} µs for a single image. "
         f"Python {found['python']}, ONNX Runtime {found['onnxruntime']}; {versions}. "
-        f"Cifra's environment takes {found['environment_mb'].get('cifra', 0)} MB."
-    )
+        f"Cifra's environment takes {found['environment_mb'].get('cifra', 0)} MB. {found['note']}"
+    ).rstrip()
 
 
 def _chart(results: list[Result]) -> None:
@@ -129,3 +136,7 @@ def _chart(results: list[Result]) -> None:
     axes.set(xlabel=f"requests per second on one core, {COMPARED} connections", xlim=(0, 1.15 * max(rates)))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(RESULTS / "serve.png", dpi=150, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    draw()
