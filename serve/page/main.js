@@ -1,16 +1,17 @@
 /** The page: drawing → networks → pictures, and what the reader chooses. */
 
 import { modelNames } from "./api.js";
-import { useTheme } from "./colours.js";
 import { Columns } from "./columns.js";
-import { Drawing, fromLink, toLink } from "./drawing.js";
+import { Drawing, toLink } from "./drawing.js";
 import { find, findAll, h, remembered } from "./dom.js";
 import { Gallery } from "./gallery.js";
-import { LANGUAGES, preferredLanguage, t, translate, useLanguage } from "./i18n.js";
+import { preferredLanguage, t, translate, useLanguage } from "./i18n.js";
+import { Memory } from "./memory.js";
 import { Notices } from "./notices.js";
 import { Pad } from "./pad.js";
 import { Panel } from "./panel.js";
 import { Seen } from "./seen.js";
+import { listenToSettings } from "./settings.js";
 import { CopyDialog, curl, python, saveActivations, savePicture, tameDialogs } from "./share.js";
 import { Side } from "./side.js";
 import { Tour, glossary } from "./tour.js";
@@ -34,7 +35,7 @@ class Page {
     this.#listen();
     tameDialogs();
     glossary();
-    await this.#restore(new URLSearchParams(location.hash.slice(1)));
+    await this.#restore({ atStart: true });
     await this.#loadModels();
     document.documentElement.dataset.ready = "";
   }
@@ -65,8 +66,12 @@ class Page {
     });
     this.copy = new CopyDialog();
     this.tour = new Tour();
-    this.#useTheme(document.documentElement.dataset.theme);
-    this.#useSize(document.documentElement.dataset.size);
+    this.memory = new Memory(this.pad, this.gallery);
+    listenToSettings({
+      language: () => this.#translate(),
+      theme: () => this.#recolour(),
+      size: () => this.#resize(),
+    });
     this.#describeDrawing();
   }
 
@@ -81,12 +86,6 @@ class Page {
     on("#brush", "input", (event) => (this.pad.brush = event.target.valueAsNumber / 100));
     on("#first", "change", () => this.#choose());
     on("#second", "change", () => this.#choose());
-    on("#theme", "click", () =>
-      this.#useTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true),
-    );
-    on("#size", "click", () =>
-      this.#useSize(document.documentElement.dataset.size === "large" ? "normal" : "large", true),
-    );
     on("#off-undo", "click", () => this.#switchAllOn());
     on("#share-open", "click", () => find("#share").showModal());
     on("#share-link", "click", () => this.copy.open(t("share.link.title"), this.#link()));
@@ -94,15 +93,11 @@ class Page {
     on("#share-json", "click", () => this.#withAnswer(saveActivations));
     on("#share-curl", "click", () => this.#withAnswer((answer) => this.copy.open("curl", curl(answer))));
     on("#share-python", "click", () => this.#withAnswer((answer) => this.copy.open("Python", python(answer))));
-    for (const button of findAll("[data-language]"))
-      button.addEventListener("click", () => this.#useLanguage(button.dataset.language));
     for (const choice of findAll("[name=range]"))
       choice.addEventListener("change", () => this.columns.usePerMap(choice.value === "map"));
     document.addEventListener("keydown", (event) => this.#shortcut(event));
     watchForPictures((file) => this.#openPicture(file));
-    addEventListener("hashchange", () =>
-      this.#restore(new URLSearchParams(location.hash.slice(1)), { onlyLinks: true }),
-    );
+    addEventListener("hashchange", () => this.#restore({ atStart: false }));
   }
 
   #shortcut(event) {
@@ -137,10 +132,14 @@ class Page {
   }
 
   #link() {
-    const parameters = toLink(this.drawing, this.sides[0]?.answer?.image.data);
+    const parameters = toLink(this.drawing, this.#preparedImage());
     parameters.set("m", this.sides[0]?.name ?? "");
     if (this.sides[1]) parameters.set("c", this.sides[1].name);
     return `${location.origin}${location.pathname}#${parameters}`;
+  }
+
+  #preparedImage() {
+    return this.sides[0]?.answer?.image.data;
   }
 
   // The drawing
@@ -152,7 +151,7 @@ class Page {
     this.ask(at);
     if (live) return;
     clearTimeout(this.#timers.remember);
-    this.#timers.remember = setTimeout(() => this.#remember(), REMEMBER);
+    this.#timers.remember = setTimeout(() => this.memory.keep(this.#preparedImage()), REMEMBER);
   }
 
   #describeDrawing() {
@@ -164,39 +163,14 @@ class Page {
     this.pad.canvas.setAttribute("aria-label", t(key, { count: strokes.length, number: base?.number ?? 0 }));
   }
 
-  #remember() {
-    remembered.set("drawing", toLink(this.drawing, this.sides[0]?.answer?.image.data).toString());
-  }
-
-  /** From a link, or from the last visit. */
-  async #restore(parameters, { onlyLinks = false } = {}) {
-    const linked = ["s", "t", "i"].some((key) => parameters.has(key));
+  /** From a link, or at first from the last visit. */
+  async #restore({ atStart }) {
+    const parameters = new URLSearchParams(location.hash.slice(1));
     this.wanted = [parameters.get("m"), parameters.get("c")];
-    try {
-      if (linked) await this.#open(fromLink(parameters));
-    } catch {
-      this.notices.show("bad-link");
-      if (!onlyLinks && this.drawing.isEmpty) await this.#openRemembered();
-      return;
-    }
-    if (!linked && !onlyLinks) await this.#openRemembered();
-    if (onlyLinks && this.wanted[0]) await this.#loadModels();
-  }
-
-  async #openRemembered() {
-    try {
-      await this.#open(fromLink(new URLSearchParams(remembered.get("drawing") ?? "")));
-    } catch {
-      remembered.set("drawing", "");
-    }
-  }
-
-  async #open({ sample, pixels, strokes }) {
-    let base = null;
-    if (sample !== null)
-      base = { kind: "sample", number: sample, size: 28, pixels: await this.gallery.pixels(sample, 28) };
-    else if (pixels) base = { kind: "pixels", size: Math.sqrt(pixels.length), pixels };
-    if (base || strokes.length) this.pad.change((drawing) => drawing.replace(base, strokes));
+    const opened = await this.memory.openLink(parameters);
+    if (opened === "rubbish") this.notices.show("bad-link");
+    if (opened !== "opened" && atStart) await this.memory.openLast();
+    if (this.wanted[0] && !atStart) await this.#loadModels();
   }
 
   // Networks
@@ -334,44 +308,26 @@ class Page {
     this.seen.highlight(fields && side?.answer ? fields.get(side.answer.layers[0].name) : null);
   }
 
-  // Settings
-
-  async #useLanguage(name) {
-    if (!LANGUAGES.includes(name)) return;
-    remembered.set("language", name);
-    await useLanguage(name);
-    this.#markLanguage();
+  /** All words anew: the language has changed. */
+  #translate() {
+    const answered = this.sides.filter((side) => side.answer && !side.blank);
     find("#second").firstElementChild?.replaceChildren(t("network.none"));
     this.#describeDrawing();
     this.notices.translate();
     this.columns.translate();
     this.tour.render();
-    this.verdict.show(this.sides.filter((side) => side.answer && !side.blank));
-    this.seen.show(this.sides.filter((side) => side.answer && !side.blank));
+    this.verdict.show(answered);
+    this.seen.show(answered);
     this.panel.render();
     this.#noteOff();
   }
 
-  #markLanguage() {
-    for (const button of findAll("[data-language]"))
-      button.setAttribute("aria-pressed", button.dataset.language === document.documentElement.lang);
-  }
-
-  #useTheme(name, chosen = false) {
-    document.documentElement.dataset.theme = name;
-    useTheme(name);
-    this.#markLanguage();
-    if (!chosen) return;
-    remembered.set("theme", name);
+  #recolour() {
     this.columns.repaint();
     this.panel.render();
   }
 
-  #useSize(name, chosen = false) {
-    document.documentElement.dataset.size = name;
-    find("#size").setAttribute("aria-pressed", name === "large");
-    if (!chosen) return;
-    remembered.set("size", name);
+  #resize() {
     this.columns.refit();
     this.pad.paint();
   }
