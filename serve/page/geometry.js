@@ -58,7 +58,8 @@ function maps(layer, width) {
 /** Units of the same size in rows, each `across` × `down` pixels. */
 function lines(layer, width, across, down, gap, style) {
   const count = sizeOf(layer);
-  const perRow = Math.max(1, Math.min(count, Math.floor(width / across)));
+  const most = Math.max(1, Math.floor(width / across));
+  const perRow = Math.ceil(count / Math.ceil(count / most)); // rows of the same length
   return {
     style,
     width: perRow * across,

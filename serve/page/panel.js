@@ -111,7 +111,7 @@ export class Panel {
   }
 
   #filter(side, layers, layer, unit) {
-    if (layer.kind === "input" || layer.kind === "normalized") return [];
+    if (["input", "normalized", "softmax"].includes(layer.kind)) return []; // nothing there was learnt to look for
     const { channel } = positionOf(layer, unit);
     const heading = h(
       "h3",

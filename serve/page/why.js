@@ -182,7 +182,11 @@ function softmax({ from, powers, total, highest, isLog, unit, input: logit, op }
     ? `${number(logit)} − ${number(highest + Math.log(total))} = ${number(logit - highest - Math.log(total))}`
     : `${decimal(powers[unit], 4)} ÷ ${decimal(total, 4)} = ${decimal(powers[unit] / total, 4)}`;
   return [
-    h("p", {}, t(isLog ? "why.logsoftmax" : "why.softmax", { highest: number(highest) })),
+    h(
+      "p",
+      {},
+      t(isLog ? "why.logsoftmax" : "why.softmax", { highest: highest < 0 ? `(${number(highest)})` : number(highest) }),
+    ),
     table,
     h("p", { className: "formula" }, formula),
   ];
