@@ -8,6 +8,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
+from stages.core import processes
 from stages.core.errors import UserError
 
 
@@ -21,6 +22,7 @@ def command(main: Callable[..., int | None], usage: str) -> None:
     for parameter in inspect.signature(main).parameters.values():
         _add(parser, parameter)
     arguments: dict[str, Any] = vars(parser.parse_args())
+    processes.end_with_dvc()
     try:
         code = main(**arguments)
     except UserError as error:
