@@ -59,6 +59,12 @@ lock: setup  ## pin the newest versions that pyproject.toml allows
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--all-extras --upgrade pyproject.toml -o requirements.lock
 
+.PHONY: sbom
+sbom:  ## write sbom.json, the bill of materials of requirements.lock (CycloneDX)
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	build/sbom/bin/cyclonedx-py requirements --output-reproducible -o sbom.json requirements.lock
+
 .PHONY: help
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
