@@ -9,6 +9,7 @@ Exit codes: 0 all is as recorded, 1 something differs.
 
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -61,13 +62,15 @@ def changes(path: Path, recorded: str) -> list[str]:
 
 def mend(stage: Stage, out: Entry) -> str:
     """The shortest way back to the recorded bytes; DVC's cache is trusted only as far as its bytes are right."""
+    if git_has(out):
+        return f"`git checkout {out.path}`"
+    if any(fnmatchcase(out.path, pattern) for pattern in lockfile.left_to_git()):
+        return f"`dvc repro {stage.name}`"
     kept = damaged(out)
     if kept is None:
         return f"delete {out.path}, then `dvc checkout {out.path}`"
     if kept:
         return f"its copy in DVC's cache is damaged too; delete {kept} and {out.path}, then `dvc repro {stage.name}`"
-    if git_has(out):
-        return f"`git checkout {out.path}`"
     return f"`dvc repro {stage.name}`"
 
 

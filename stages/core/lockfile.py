@@ -6,6 +6,7 @@ Read here without DVC, which takes seconds to import and looks at a file again o
 import configparser
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from stages.core.errors import UserError
 
 LOCK = Path("dvc.lock")
+PIPELINE = Path("dvc.yaml")
 IGNORED = ("__pycache__", ".partial")  # as in .dvcignore
 FOLDER = ".dir"  # how the MD5 of a folder ends
 
@@ -99,6 +101,16 @@ def md5_of_listing(files: Listing) -> str:
     """DVC's MD5 of a folder is that of its listing as JSON, ordered by path, and says so by its ending."""
     rows = [{"md5": files[name], "relpath": name} for name in sorted(files)]
     return md5(json.dumps(rows).encode()) + FOLDER
+
+
+def left_to_git() -> list[str]:
+    """Patterns of the outputs with `cache: false`, which `dvc checkout` does not bring back. Only dvc.yaml says so."""
+    if not PIPELINE.exists():
+        return []
+    stages = YAML(typ="safe").load(PIPELINE.read_bytes())["stages"].values()
+    outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    options = [named for out in outs if isinstance(out, dict) for named in out.items()]
+    return [re.sub(r"\$\{.*?\}", "*", path) for path, given in options if given.get("cache") is False]
 
 
 def cached(digest: str) -> Path:

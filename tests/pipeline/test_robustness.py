@@ -32,6 +32,27 @@ def test_what_verify_advises_mends_what_dvc_overlooks(repository: Repository, na
     repository.run("python", "-m", "stages.verify")
 
 
+@pytest.mark.parametrize("name", [f"metrics/{NETWORK}.json", "reports/comparison.csv"])
+def test_what_dvc_leaves_to_git_comes_back_from_git(repository: Repository, name: str) -> None:
+    flip_a_bit(repository.path / name)
+    line = repository.run("python", "-m", "stages.verify", code=1).splitlines()[0]
+    assert line == f"{name} has changed: `git checkout {name}`"
+    repository.run("git", "checkout", "-q", name)
+    repository.run("python", "-m", "stages.verify")
+
+
+@pytest.mark.parametrize("network", ["mlp_64_128", NETWORK])
+def test_what_git_does_not_hold_comes_back_by_repeating_the_stage(repository: Repository, network: str) -> None:
+    name = f"metrics/{network}.json"
+    repository.run("git", "rm", "-q", "--cached", name)
+    flip_a_bit(repository.path / name)
+    line = repository.run("python", "-m", "stages.verify", code=1).splitlines()[0]
+    assert line == f"{name} has changed: `dvc repro evaluate@{network}`"
+    repository.run("dvc", "repro", f"evaluate@{network}")
+    repository.run("python", "-m", "stages.verify")
+    repository.run("git", "add", name)
+
+
 @pytest.mark.parametrize("stage", ["split", f"export@{NETWORK}", f"evaluate@{NETWORK}"])
 def test_a_stage_that_is_repeated_makes_the_same_bytes(repository: Repository, stage: str) -> None:
     assert f"{stage}: the same bytes" in repository.run("python", "-m", "stages.verify", "--again", stage)

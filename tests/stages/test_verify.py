@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -132,6 +133,15 @@ def test_git_gives_back_what_it_holds(published: Workspace) -> None:
         subprocess.run(["git", *arguments], check=True)
     flip_a_bit(Path("metrics/one.json"))
     assert findings(published) == ["metrics/one.json has changed: `git checkout metrics/one.json`"]
+
+
+@pytest.mark.parametrize("kind", ["outs", "metrics"])
+def test_what_dvc_leaves_to_git_is_not_asked_of_its_cache(cached: Workspace, kind: str) -> None:
+    """DVC's cache has its bytes for the run cache, and yet `dvc checkout` would not bring them back."""
+    outs = ["results/one", {"metrics/${item.network}.json": {"cache": False}}]
+    Path("dvc.yaml").write_text(json.dumps({"stages": {"evaluate": {kind: outs}}}))  # JSON is YAML
+    flip_a_bit(Path("metrics/one.json"))
+    assert findings(cached) == ["metrics/one.json has changed: `dvc repro evaluate@one`"]
 
 
 def test_the_cache_may_lie_elsewhere(cached: Workspace) -> None:
