@@ -45,6 +45,10 @@ serve: setup  ## draw and answer, at http://127.0.0.1:8000
 bench-serve: setup  ## measure the server beside others; needs wrk, and some GB for their environments
 	python -m bench.serve
 
+.PHONY: soak
+soak: setup  ## kill stages at KILLS random moments (200), and compare every byte with an unbroken run
+	python -m bench.soak $(or $(KILLS),200)
+
 .PHONY: clean
 clean:  ## delete what the pipeline made, but not .venv, downloads, MLflow's runs or DVC's cache
 	rm -rf data/raw data/split weights results figures models/*.onnx models/samples.* reports/*_*.csv .checkpoints
@@ -54,6 +58,12 @@ lock: setup  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--all-extras --upgrade pyproject.toml -o requirements.lock
+
+.PHONY: sbom
+sbom:  ## write sbom.json, the bill of materials of requirements.lock (CycloneDX)
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	build/sbom/bin/cyclonedx-py requirements --output-reproducible -o sbom.json requirements.lock
 
 .PHONY: help
 help:  ## this list

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from stages.core import accelerator, datasets, files, networks, params
-from stages.core.checkpoint import Checkpoints
+from stages.core.checkpoint import Checkpoints, alone
 from stages.core.command import command
 from stages.core.live import LiveRun
 from stages.core.params import Params
@@ -22,6 +22,7 @@ from stages.core.progress import Progress
 from stages.core.training import Trainer
 
 CODE = [Path(__file__).with_name("core") / name for name in ("datasets.py", "networks.py", "training.py")]
+PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 
 
 def main(network: str) -> None:
@@ -29,7 +30,10 @@ def main(network: str) -> None:
     networks.check(chosen.models)
     record = shaping(network, chosen, datasets.facts())
     checkpoints = Checkpoints(record["fingerprint"])
-    with checkpoints.alone():
+    with alone(network) as waited:
+        if waited and is_published(WEIGHTS / network, record["fingerprint"]):
+            print(f"{network}: the other process has published this very training")
+            return
         trainer = train(network, chosen, record, checkpoints)
         publish(WEIGHTS / network, trainer, record)
         checkpoints.delete()
@@ -49,6 +53,13 @@ def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, An
     }
     code = [path.read_bytes() for path in CODE]
     return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
+
+
+def is_published(folder: Path, fingerprint: str) -> bool:
+    """Whether the folder is whole (DVC may be deleting it) and of this training."""
+    if not all((folder / name).is_file() for name in PUBLISHED):
+        return False
+    return bool(files.read_json(folder / "training.json")["fingerprint"] == fingerprint)
 
 
 def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Checkpoints) -> Trainer:

@@ -12,10 +12,34 @@ from safetensors.torch import save
 from torch import Tensor
 
 from stages.core import files
+from stages.core.errors import UserError
 from stages.core.training import History, Trainer
 
 CHECKPOINTS = Path(".checkpoints")
 KEPT = 2  # the newest, and the one before it should the newest be damaged
+
+
+@contextmanager
+def alone(network: str) -> Iterator[bool]:
+    """Hold the lock of this network's training, which the system frees at our death; whether another had to end first.
+
+    A training that goes on without its DVC would otherwise publish into the folder of the next one.
+    """
+    lock = FileLock(CHECKPOINTS / f"{network}.lock")
+    try:
+        CHECKPOINTS.mkdir(exist_ok=True)
+        lock.acquire(timeout=0)
+        waited = False
+    except Timeout:
+        print(f"{network} is being trained in another process: waiting for it to end", flush=True)
+        lock.acquire()
+        waited = True
+    except OSError as error:
+        raise UserError(f"cannot write {CHECKPOINTS}: {error.strerror}. Make it writable") from None
+    try:
+        yield waited
+    finally:
+        lock.release()
 
 
 class Checkpoints:
@@ -23,21 +47,6 @@ class Checkpoints:
 
     def __init__(self, fingerprint: str) -> None:
         self.folder = CHECKPOINTS / fingerprint
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the lock of this training, which the system frees at our death; wait for whoever holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.with_suffix(".lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print("the same training is already running in another process: waiting for it to end", flush=True)
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
     def save(self, trainer: Trainer) -> None:
         """Name the file by its epoch and its bytes, so that a damaged one is known."""

@@ -4,28 +4,42 @@ import inspect
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
+from stages.core import processes
 from stages.core.errors import UserError
 
 
-def command(main: Callable[..., None], usage: str) -> None:
+def command(main: Callable[..., int | None], usage: str) -> None:
     """Run a stage from the shell. Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
     parser = ArgumentParser(
         prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
         description=usage,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    for name in inspect.signature(main).parameters:
-        parser.add_argument(name, help="an entry of models: in params.yaml")
+    for parameter in inspect.signature(main).parameters.values():
+        _add(parser, parameter)
     arguments: dict[str, Any] = vars(parser.parse_args())
+    processes.end_with_dvc()
     try:
-        main(**arguments)
+        code = main(**arguments)
     except UserError as error:
         sys.exit(_say(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    if code:
+        sys.exit(code)
+
+
+def _add(parser: ArgumentParser, parameter: Parameter) -> None:
+    """What has a default is an option; `Annotated` gives the line of help."""
+    about = getattr(parameter.annotation, "__metadata__", ["an entry of models: in params.yaml"])[0]
+    if parameter.default is Parameter.empty:
+        parser.add_argument(parameter.name, help=about)
+    else:
+        parser.add_argument(f"--{parameter.name}", default=parameter.default, help=about)
 
 
 def _say(error: UserError) -> int:

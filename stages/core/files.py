@@ -1,6 +1,7 @@
 """Files that are either whole or absent, with bytes that depend on nothing but their content."""
 
 import csv
+import glob
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from stages.core import processes
 from stages.core.errors import UserError
 
 
@@ -19,16 +21,45 @@ def write(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        _sync(path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}. Free some space or make it writable") from None
     finally:
         with suppress(OSError):  # not there, as a rule; or in a folder that cannot be written
             partial.unlink()
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it."""
+    for left in leftovers(path.parent, path.name):
+        shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):
+            left.unlink()
+
+
+def leftovers(folder: Path, name: str = "") -> list[Path]:
+    """Half-written files and folders of dead processes; of that name alone, if one is given."""
+    partials = folder.glob(f".{glob.escape(name) or '*'}.*.partial")
+    writers = ((path, path.name.split(".")[-2]) for path in partials)
+    return [path for path, writer in writers if writer.isdecimal() and not processes.is_alive(int(writer))]
+
+
+def _sync(folder: Path) -> None:
+    """A new name is safe from a power cut only when its folder is on disk too."""
+    if os.name == "nt":  # where a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # not every file system can
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def json_bytes(value: Any) -> bytes:
@@ -84,11 +115,13 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, published at `path` in the place of the old one when all went well."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
+    sweep(path)
     try:
         partial.mkdir(parents=True)
         yield partial
         shutil.rmtree(path, ignore_errors=True)
         partial.rename(path)
+        _sync(path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error}. Free some space or make it writable") from None
     finally:

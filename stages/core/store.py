@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from stages.core import processes
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -129,15 +131,5 @@ def reap(client: "MlflowClient", experiment_id: str) -> None:
     """Mark as KILLED what a dead process of this machine left RUNNING."""
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags
-        if tags.get(HOST) == socket.gethostname() and not is_alive(int(tags.get(PROCESS, "0"))):
+        if tags.get(HOST) == socket.gethostname() and not processes.is_alive(int(tags.get(PROCESS, "0"))):
             client.set_terminated(run.info.run_id, "KILLED")
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process > 0

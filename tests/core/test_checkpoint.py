@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from stages.core import checkpoint
-from stages.core.checkpoint import Checkpoints
+from stages.core.checkpoint import Checkpoints, alone
+from stages.core.errors import UserError
 from stages.core.training import Trainer
 from tests.core.test_training import fit, trainer
 from tests.workspace import Workspace
@@ -171,14 +172,15 @@ def test_a_second_training_waits_for_the_first(workspace: Workspace) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def first() -> None:
-        with Checkpoints("some").alone():
+        with alone("some") as waited:
+            assert not waited
             inside.set()
             leave.wait(10)
             order.append("first")
 
     def second() -> None:
-        with Checkpoints("some").alone():
-            order.append("second")
+        with alone("some") as waited:
+            order.append(f"second, {waited}")
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
     threads[0].start()
@@ -189,10 +191,16 @@ def test_a_second_training_waits_for_the_first(workspace: Workspace) -> None:
     leave.set()
     for thread in threads:
         thread.join(10)
-    assert order == ["first", "second"]
+    assert order == ["first", "second, True"]
     assert "waiting for it to end" in workspace.capsys.readouterr().out
 
 
 def test_others_are_not_waited_for(workspace: Workspace) -> None:
-    with Checkpoints("one").alone(), Checkpoints("another").alone():
+    with alone("one"), alone("another"):
         assert Path(".checkpoints").is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(workspace: Workspace) -> None:
+    Path(".checkpoints").touch()
+    with pytest.raises(UserError, match=r"cannot write \.checkpoints: "), alone("one"):
+        pass

@@ -1,5 +1,7 @@
+import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +123,60 @@ def test_a_fresh_folder_that_failed_leaves_the_old_one(tmp_path: Path) -> None:
         fail()
     assert os.listdir(folder) == ["old"]
     assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+@posix
+def test_what_a_dead_writer_left_is_swept_when_the_file_is_written_again(tmp_path: Path, dead: int) -> None:
+    (tmp_path / f".file.{dead}.partial").touch()
+    (tmp_path / f".other.{dead}.partial").touch()
+    files.write(tmp_path / "file", b"")
+    assert sorted(os.listdir(tmp_path)) == [f".other.{dead}.partial", "file"]
+
+
+@posix
+def test_what_a_dead_writer_left_is_swept_when_the_folder_is_made_again(tmp_path: Path, dead: int) -> None:
+    left = tmp_path / f".folder.{dead}.partial" / "inner"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    with files.fresh_folder(tmp_path / "folder"):
+        pass
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_what_a_living_writer_holds_stays(tmp_path: Path) -> None:
+    held = tmp_path / f".file.{os.getppid()}.partial"
+    held.touch()
+    (tmp_path / ".file.notes.partial").touch()
+    files.write(tmp_path / "file", b"")
+    assert sorted(os.listdir(tmp_path)) == sorted([held.name, ".file.notes.partial", "file"])
+
+
+@posix
+@pytest.mark.parametrize("publish", [lambda path: files.write(path, b""), lambda path: files.fresh_folder(path)])
+def test_the_folder_is_made_safe_after_the_new_name_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publish: object
+) -> None:
+    seen: list[bool] = []
+    fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            seen.append((tmp_path / "new").exists())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    assert callable(publish)
+    with publish(tmp_path / "new") or contextlib.nullcontext():
+        pass
+    assert seen == [True]
 
 
 def test_json_has_the_same_bytes_whatever_the_order() -> None:

@@ -41,12 +41,10 @@ class Repository:
 
     def run(self, *command: str, code: int = 0) -> str:
         """What the command prints, stdout and stderr together; it must end with that exit code."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        quiet = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "default"}
         done = subprocess.run(
             command,
             cwd=self.path,
-            env={**os.environ, **quiet, "PATH": path},
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -55,6 +53,11 @@ class Repository:
         )
         assert done.returncode == code, done.stdout
         return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        quiet = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "default"}
+        return {**os.environ, **quiet, "PATH": path}
 
 
 def small(params: Any) -> None:

@@ -1,9 +1,12 @@
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +263,74 @@ def test_only_what_is_needed_is_in_a_checkpoint(ready: Workspace, monkeypatch: p
     with checkpoint.safe_open(path, framework="pt") as file:
         groups = {name.split(".")[0] for name in file.keys()}  # noqa: SIM118  not a dict
     assert groups == {"network", "best", "optimizer", "random"}
+
+
+@pytest.fixture
+def as_if_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process held the lock when we came."""
+    alone = checkpoint.alone
+
+    @contextlib.contextmanager
+    def waited(network: str) -> Iterator[bool]:
+        with alone(network):
+            yield True
+
+    monkeypatch.setattr(train, "alone", waited)
+
+
+def test_what_the_other_process_published_is_not_trained_again(ready: Workspace, as_if_waited: None) -> None:
+    ready.run("train", NETWORK)
+    first = published(ready)
+    outcome = ready.run("train", NETWORK)
+    assert outcome.out == f"{NETWORK}: the other process has published this very training\n"
+    assert (outcome.code, published(ready)) == (0, first)
+
+
+@pytest.mark.parametrize("lost", ["weights.safetensors", "training.json", "epochs.csv", "steps.csv"])
+def test_what_the_other_process_did_not_leave_whole_is_trained(ready: Workspace, as_if_waited: None, lost: str) -> None:
+    ready.run("train", NETWORK)
+    first = published(ready)
+    (WEIGHTS / NETWORK / lost).unlink()
+    assert "epoch 3/3" in ready.run("train", NETWORK).out
+    assert published(ready) == first
+
+
+def test_another_training_of_the_other_process_is_replaced(ready: Workspace, as_if_waited: None) -> None:
+    ready.run("train", NETWORK)
+    ready.set(seed=124)
+    assert "epoch 3/3" in ready.run("train", NETWORK).out
+    assert json.loads((WEIGHTS / NETWORK / "training.json").read_text())["seed"] == 124
+
+
+def test_without_waiting_a_training_is_repeated(ready: Workspace) -> None:
+    ready.run("train", NETWORK)
+    assert "epoch 3/3" in ready.run("train", NETWORK).out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGSTOP")
+@pytest.mark.parametrize("lr", [0.001, 0.002], ids=["the same training", "another recipe"])
+def test_two_trainings_of_one_network_leave_what_the_second_wanted(ready: Workspace, lr: float) -> None:
+    """The first is stopped once it holds the lock, and goes on when the second waits for it."""
+    ready.set(models__mlp_64_128__epochs=2, models__mlp_64_128__lr=lr)
+    ready.run("train", NETWORK)
+    wanted = published(ready)
+    ready.set(models__mlp_64_128__lr=0.001, models__mlp_64_128__epochs=2)
+    script = f"{UNRECORDED}; train.main({NETWORK!r})"
+    stopped = (
+        f"{UNRECORDED}; import os, signal; go = train.publish; "
+        f"train.publish = lambda *given: (os.kill(os.getpid(), signal.SIGSTOP), go(*given)); train.main({NETWORK!r})"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen([sys.executable, "-c", stopped], env=environment, stdout=subprocess.DEVNULL)
+    os.waitpid(first.pid, os.WUNTRACED)
+    ready.set(models__mlp_64_128__lr=lr)
+    shutil.rmtree(WEIGHTS)  # as DVC does
+    second = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
+    assert second.stdout
+    assert "waiting for it to end" in second.stdout.readline()
+    first.send_signal(signal.SIGCONT)
+    said = second.communicate()[0]
+    assert (first.wait(), second.returncode) == (0, 0)
+    assert published(ready) == wanted
+    assert ("has published this very training" in said) == (lr == 0.001)

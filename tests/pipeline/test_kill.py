@@ -1,0 +1,37 @@
+"""kill -9 at random moments changes nothing: `make soak` does the same for as long as one wants."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import soak
+from tests.recorded import flip_a_bit
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither SIGKILL nor process groups"),
+]
+
+
+def test_ten_kills_end_in_the_bytes_of_an_unbroken_run(tmp_path: Path) -> None:
+    outcomes = list(soak.soak(10, seed=1, folder=tmp_path))
+    assert [str(outcome) for outcome in outcomes if outcome.differences] == []
+    assert {outcome.stage for outcome in outcomes} == set(soak.OUTPUTS)
+    assert sum(outcome.hit for outcome in outcomes) >= 5
+
+
+def test_other_bytes_and_leftovers_would_be_noticed(tmp_path: Path) -> None:
+    """Proof that the test above has teeth."""
+    for name in ("weights/a", "models/b.onnx"):
+        path = tmp_path / "one" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"bytes")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    assert soak.differences(soak.hashes(tmp_path / "one"), soak.hashes(tmp_path / "two")) == []
+    flip_a_bit(tmp_path / "two" / "weights" / "a")
+    (tmp_path / "two" / "models" / ".b.onnx.1.partial").touch()
+    found = soak.differences(soak.hashes(tmp_path / "one"), soak.hashes(tmp_path / "two"))
+    assert found == ["models/.b.onnx.1.partial", "weights/a"]
