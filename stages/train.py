@@ -63,6 +63,7 @@ def is_published(folder: Path, fingerprint: str) -> bool:
 
 
 def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Checkpoints) -> Trainer:
+    accelerator.keep_freed_memory()
     accelerator.make_deterministic(chosen.seed, chosen.threads)
     facts = datasets.facts()
     shape = networks.input_shape(network, facts["shape"])

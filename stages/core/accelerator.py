@@ -1,10 +1,14 @@
 """Where the arithmetic is done, chosen once and recorded everywhere."""
 
+import ctypes
 import os
+import sys
 
 import torch
 
 from stages.core.errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def resolve(wanted: str) -> str:
@@ -23,6 +27,16 @@ def resolve(wanted: str) -> str:
             "set accelerator: auto in params.yaml, or -S accelerator=cpu"
         )
     return wanted
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next one; giving it back each time took 40 % of conv_net's time."""
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)  # bytes, the most that glibc takes
+        mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def make_deterministic(seed: int, threads: int) -> None:
