@@ -9,7 +9,7 @@ from typing import Any, Self
 from stages.core import store
 from stages.core.training import Epoch, Trainer
 
-AFTER_S = 20  # a shorter training is over before MLflow would be imported, and `track` records it
+AFTER_S = 30  # a shorter training is over before MLflow would be imported, and `track` records it
 FLUSH_S = 10
 
 
