@@ -8,6 +8,7 @@ Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing ther
 import re
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from stages import render
@@ -35,6 +36,9 @@ WORDS = {
         "`python -m bench.courses` makes this table.",
         "after": "Fashion-MNIST, after epoch",
         "course": "the course saw",
+        "serve": "| server | question | requests/s | Cifra's JSON is |",
+        "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
+        "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
     },
     "es": {
         "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
@@ -44,6 +48,9 @@ WORDS = {
         "la hace `python -m bench.courses`.",
         "after": "Fashion-MNIST, tras la época",
         "course": "lo que vio el curso",
+        "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
+        "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
+        "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
     },
 }
 
@@ -110,6 +117,19 @@ def after_epochs(found: dict[str, Any], language: str) -> list[str]:
     return [*lines, ""]
 
 
+def serve(language: str) -> str:
+    """One image per request, nested JSON, 16 connections: every server's median of its rounds."""
+    found = files.read_json(RESULTS / "serve.json")
+    asked = [row for row in found["results"] if row["connections"] == 16]
+    rates = {(row["server"], row["question"]): median(row["requests_per_second"]) for row in asked}
+    ours = rates["cifra", "OIP JSON"]
+    lines = [WORDS[language]["serve"], "|---|---|---:|---:|"]
+    for (server, question), rate in sorted(rates.items(), key=lambda item: -item[1]):
+        ratio = "" if server == "cifra" else local(f"{ours / rate:.1f} ×", language)
+        lines.append(f"| {server} | {question} | {thousands(str(round(rate)), language)} | {ratio} |")
+    return "\n".join([*lines, "", WORDS[language]["serve_note"].format(**found), ""])
+
+
 def percent(value: str | float, language: str, decimals: int = 2) -> str:
     return local(f"{100 * float(value):.{decimals}f} %", language)
 
@@ -126,7 +146,7 @@ def local(number: str, language: str) -> str:
     return number.replace(".", ",") if language == "es" else number
 
 
-SECTIONS: dict[str, Callable[[str], str]] = {"digits": digits, "courses": courses}
+SECTIONS: dict[str, Callable[[str], str]] = {"digits": digits, "courses": courses, "serve": serve}
 
 
 if __name__ == "__main__":
