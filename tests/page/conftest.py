@@ -26,7 +26,7 @@ LABELS = [digit % 10 for digit in range(30)]
 Open = Callable[..., Reader]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -37,7 +37,7 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks of random weights, and a few test images beside them."""
     directory = tmp_path_factory.mktemp("models")
@@ -56,7 +56,7 @@ def save_samples(directory: Path) -> None:
     (directory / "samples.json").write_text(json.dumps(facts))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(models: Path) -> Iterator[str]:
     with running(models) as found:
         yield f"http://127.0.0.1:{found.client.port}/"
@@ -83,6 +83,6 @@ def reader(open_page: Open) -> Reader:
     return open_page()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def inspector(models: Path) -> Callable[[str], Inspector]:
     return cache(lambda name: Inspector(Model.load(models / f"{name}.onnx")))
