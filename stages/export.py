@@ -66,7 +66,7 @@ def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:
 
 
 def metadata(training: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-    shaping = ("seed", "threads", "accelerator")
+    shaping = ("seed", "threads", "accelerator", "precision", "layout", "compile")
     return {
         "network": training["network"],
         "classes": facts["classes"],

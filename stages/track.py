@@ -71,7 +71,7 @@ def log_curves(client: Any, run: str, network: str) -> None:
 
 def parameters(training: dict[str, Any]) -> dict[str, Any]:
     recipe: dict[str, Any] = training["recipe"]
-    return recipe | {name: training[name] for name in ("seed", "threads", "accelerator", "dataset")}
+    return recipe | {name: training[name] for name in SHAPING}
 
 
 def scores(network: str) -> dict[str, float]:

@@ -21,7 +21,7 @@ from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
 from stages.core.training import Trainer
 
-CODE = [Path(__file__).with_name("core") / name for name in ("datasets.py", "networks.py", "training.py")]
+CODE = ("augment", "datasets", "networks", "optimizers", "training")  # of stages/core: what shapes the weights
 PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 
 
@@ -41,17 +41,22 @@ def main(network: str) -> None:
 
 def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, Any]:
     """All that decides the bytes of the weights, and its fingerprint."""
+    where = accelerator.resolve(chosen.accelerator)
+    speed = chosen.speed_of(network, where)
     record = {
         "network": network,
-        "recipe": chosen.recipe(network).model_dump(exclude_none=True),
+        "recipe": chosen.recipe(network).model_dump(exclude_unset=True, exclude_none=True),
         "seed": chosen.seed,
-        "accelerator": accelerator.resolve(chosen.accelerator),
+        "accelerator": where,
         "threads": chosen.threads,
+        "precision": accelerator.resolve_precision(speed.precision, where),
+        "layout": speed.layout,
+        "compile": speed.compile,
         "torch": torch.__version__,
         "dataset": facts["dataset"],
         "dataset_sha256": facts["sha256"],
     }
-    code = [path.read_bytes() for path in CODE]
+    code = [Path(__file__).with_name("core").joinpath(f"{name}.py").read_bytes() for name in CODE]
     return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
 
 
@@ -65,15 +70,17 @@ def is_published(folder: Path, fingerprint: str) -> bool:
 def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Checkpoints) -> Trainer:
     accelerator.keep_freed_memory()
     accelerator.make_deterministic(chosen.seed, chosen.threads)
+    accelerator.set_precision(record["precision"])
     facts = datasets.facts()
     shape = networks.input_shape(network, facts["shape"])
-    recipe = chosen.recipe(network)
+    recipe, where = chosen.recipe(network), record["accelerator"]
     built = networks.build(network, shape, len(facts["classes"]), **recipe.layers)
-    trainer = Trainer(built.to(record["accelerator"]), recipe, chosen.seed, record["accelerator"])
+    speed = chosen.speed_of(network, where).model_copy(update={"precision": record["precision"]})
+    trainer = Trainer(built.to(where), recipe, chosen.seed, where, speed)
     resumed = checkpoints.restore(trainer)
     with Progress(network, recipe.epochs, resumed) as progress, LiveRun(record) as live:
         trainer.fit(
-            datasets.load("train", shape[-1]),
+            datasets.load("train", shape[-1], copies=not recipe.augment),
             datasets.load("validation", shape[-1]),
             progress.step,
             on_epoch=each(checkpoints.save, progress.epoch, live.epoch),

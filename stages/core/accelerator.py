@@ -29,6 +29,27 @@ def resolve(wanted: str) -> str:
     return wanted
 
 
+def resolve_precision(wanted: str, accelerator: str) -> str:
+    """`auto` is bf16 where the accelerator has it in hardware, else fp32; a type asked for by name must be there."""
+    present = {"fp32": True, "bf16": _has_bf16(accelerator), "tf32": accelerator == "cuda"}
+    if wanted == "auto":
+        return "bf16" if present["bf16"] else "fp32"
+    if not present[wanted]:
+        have = ", ".join(name for name, is_there in present.items() if is_there)
+        raise UserError(
+            f"precision {wanted} is not in this machine's {accelerator}, which has {have}: "
+            f"set speed.{accelerator}.precision: auto, and the precision of the network, in params.yaml"
+        )
+    return wanted
+
+
+def _has_bf16(accelerator: str) -> bool:
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    abilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 may not say: fp32 then
+    return accelerator == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+
+
 def keep_freed_memory() -> None:
     """Let glibc keep what a step frees for the next one; giving it back each time took 40 % of conv_net's time."""
     if sys.platform != "linux":
@@ -44,5 +65,11 @@ def make_deterministic(seed: int, threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports the compiler too
+    torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN: a check of torch itself, up to 7 % of a step
     torch.backends.cudnn.benchmark = False
+
+
+def set_precision(precision: str) -> None:
+    """What fp32 means on CUDA: itself, unless tf32 is chosen, which keeps its range and 10 bits of its fraction."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from stages.core import files
 from stages.core.errors import UserError
-from stages.core.training import History, Trainer
+from stages.core.history import History
+from stages.core.training import Trainer
 
 CHECKPOINTS = Path(".checkpoints")
 KEPT = 2  # the newest, and the one before it should the newest be damaged
@@ -81,14 +82,13 @@ class Checkpoints:
 
 def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All that shapes the rest of a run: tensors by name, and plain values."""
-    optimizer = trainer.optimizer.state_dict()
     tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
+    tensors |= {f"averaged.{name}": value for name, value in trainer.averaged.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in trainer.best_weights.items()}
     tensors |= {
-        f"optimizer.{index}.{name}": torch.as_tensor(value)
-        for index, values in optimizer["state"].items()
-        for name, value in values.items()
-        if value is not None
+        f"optimizer.{name}.{index}": value
+        for name, values in trainer.optimizer.state.items()
+        for index, value in enumerate(values)
     }
     tensors |= {f"random.{name}": value for name, value in _random_states(trainer.accelerator).items()}
     return tensors, {"history": trainer.history.dump()}
@@ -97,25 +97,15 @@ def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, str]]:
 def restore(trainer: Trainer, tensors: dict[str, Tensor], values: dict[str, str]) -> None:
     trainer.history = History.parse(values["history"])
     trainer.network.load_state_dict(_under("network.", tensors))
+    trainer.averaged.load_state_dict(_under("averaged.", tensors))
     trainer.best_weights = _under("best.", tensors)
-    held: dict[int, dict[str, Tensor]] = {}
-    for key, value in _under("optimizer.", tensors).items():
-        index, name = key.split(".", 1)
-        held.setdefault(int(index), {})[name] = value
-    trainer.optimizer.load_state_dict(trainer.optimizer.state_dict() | {"state": held})
-    _lay_out(trainer.optimizer)
+    for name, own in trainer.optimizer.state.items():
+        for index, value in enumerate(own):  # in place: a fused kernel wants it to lie in memory as the weights do
+            value.copy_(tensors[f"optimizer.{name}.{index}"])
     for name, value in _under("random.", tensors).items():
         {"cpu": torch.set_rng_state, "cuda": torch.cuda.set_rng_state, "mps": torch.mps.set_rng_state}[name](
             value.cpu()
         )
-
-
-def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """The file holds plain tensors; a fused optimizer wants its state in memory just as the weights are."""
-    for weights, state in optimizer.state.items():
-        for name, value in state.items():
-            if value.shape == weights.shape:
-                state[name] = torch.empty_like(weights).copy_(value)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

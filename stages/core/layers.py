@@ -59,7 +59,7 @@ def _note(
             kernel=_side(layer, "kernel_size"),
             stride=_side(layer, "stride"),
             padding=_side(layer, "padding"),
-            parameters=sum(parameter.numel() for parameter in layer.parameters()),
+            parameters=sum(weight.numel() for weight in layer.parameters() if weight.requires_grad),
             multiplications=per_output * prod(outgoing),
         )
     )

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from stages.core import store
-from stages.core.training import Epoch, Trainer
+from stages.core.history import Epoch
+from stages.core.training import Trainer
 
 AFTER_S = 30  # a shorter training is over before MLflow would be imported, and `track` records it
 FLUSH_S = 10

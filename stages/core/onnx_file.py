@@ -5,18 +5,18 @@ written here and not by torch.onnx, which needs some four seconds more for each 
 of this machine, had to be undone; `export` holds every file against torch in any case.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from stages.core import files
 from stages.core.errors import UserError
-from stages.core.networks import Network, Shape
+from stages.core.networks import Network, Norm, Shape
 
 OPSET = 20
 IR_VERSION = 10  # an onnxruntime of 2024 still reads it
@@ -52,15 +52,37 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         helper.make_node("Div", ["pixels", "white"], [NORMALIZED], NORMALIZED),
     ]
     weights = {"white": np.array(255, np.float32)}
-    for name, layer in network.named_children():
-        if isinstance(layer, nn.Dropout):  # it does nothing outside of training
-            continue
-        own = {f"{name}.{role}": value.detach().cpu().numpy() for role, value in layer.named_parameters()}
+    for name, layer, values in answering(network):
+        own = {f"{name}.{role}": value.detach().cpu().numpy() for role, value in values.items()}
         nodes.append(node(name, layer, [nodes[-1].output[0], *own]))
         weights |= own
     nodes[-1].output[0] = LOGITS
     nodes.append(helper.make_node("Softmax", [LOGITS], [PROBABILITIES], PROBABILITIES, axis=1))
     return assemble(nodes, weights, network.shape, network.output_shape()[0])
+
+
+def answering(network: Network) -> Iterator[tuple[str, nn.Module, dict[str, Tensor]]]:
+    """Name, layer and weights of what is left outside of training: no dropout, and no norm but inside its convolution."""
+    layers = list(network.named_children())
+    for place, (name, layer) in enumerate(layers):
+        if isinstance(layer, nn.Dropout | Norm):
+            continue
+        following = (later for _, later in layers[place + 1 :] if not isinstance(later, nn.MaxPool2d))
+        norm = next(following, None)
+        if isinstance(layer, nn.Conv2d) and isinstance(norm, Norm):
+            yield name, layer, folded(layer, norm)
+        else:
+            yield name, layer, dict(layer.named_parameters())
+
+
+def folded(conv: nn.Conv2d, norm: Norm) -> dict[str, Tensor]:
+    """Weights with which the convolution alone answers as with the norm, which stands after it or after its pooling."""
+    scale = (norm.running_var + norm.eps).rsqrt()  # type: ignore[operator]  it keeps running statistics
+    bias = norm.bias - norm.running_mean * scale
+    return {
+        "weight": conv.weight * scale.view(-1, 1, 1, 1),
+        "bias": bias if conv.bias is None else bias + conv.bias * scale,
+    }
 
 
 def node(name: str, layer: nn.Module, inputs: list[str]) -> NodeProto:

@@ -44,8 +44,38 @@ class Render(Section):
     test_images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=12)]
 
 
+class Augment(Section):
+    """How far a training image may be changed, to either side; 0 leaves it. All 0 is the image as it is."""
+
+    turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees
+    slant: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels to the side for each pixel up
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the size
+    shift: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels
+    elastic: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels that each node of the sheet is pulled
+    stroke: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels on each side of a stroke
+    erase: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels a side of a square
+    mirror: bool = False  # left for right, every other image
+
+
+Precision = Literal["auto", "fp32", "tf32", "bf16"]
+
+
+class Speed(Section):
+    """How an accelerator computes."""
+
+    precision: Precision
+    layout: Literal["channels_last", "contiguous"]
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"]
+
+
+class Speeds(Section):
+    cpu: Speed
+    cuda: Speed
+    mps: Speed
+
+
 class Recipe(Section):
-    """The layers of one network, and how it is trained."""
+    """The layers of one network, and how it is trained; what has a default here may be left out of params.yaml."""
 
     filters: Units | None = None
     widths: Units | None = None
@@ -56,6 +86,12 @@ class Recipe(Section):
     shuffle: bool
     loss: Literal["cross_entropy", "mse"]
     patience: Annotated[int, Field(ge=0)]
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    average: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    augment: Augment | None = None
+    precision: Precision | None = None
 
     @property
     def layers(self) -> dict[str, list[int]]:
@@ -68,6 +104,7 @@ class Params(Section):
     accelerator: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=256)]
     language: Literal["en", "es"]
+    speed: Speeds
     digits: Digits
     split: Split
     render: Render
@@ -77,6 +114,11 @@ class Params(Section):
         if network not in self.models:
             raise UserError(unknown("network", network, list(self.models), "an entry of models: in params.yaml"))
         return self.models[network]
+
+    def speed_of(self, network: str, accelerator: str) -> Speed:
+        """With the precision that the network's recipe insists on, if it does."""
+        speed: Speed = getattr(self.speed, accelerator)
+        return speed.model_copy(update={"precision": self.recipe(network).precision or speed.precision})
 
 
 def load() -> Params:
@@ -120,7 +162,15 @@ def _explain(error: Any) -> str:
             return f"{key} is {error['input']!r}: {error['msg'].replace('Input should', 'it should')}"
 
 
-SECTIONS: dict[str, type[Section]] = {"digits": Digits, "split": Split, "subset": Subset, "render": Render}
+SECTIONS: dict[str, type[Section]] = {
+    "digits": Digits,
+    "split": Split,
+    "subset": Subset,
+    "render": Render,
+    "speed": Speeds,
+    **dict.fromkeys(Speeds.model_fields, Speed),
+    "augment": Augment,
+}
 
 
 def _settings(path: tuple[str | int, ...]) -> list[str]:

@@ -1,68 +1,39 @@
 """The one training loop: the whole set is one tensor, a batch is an index, the best epoch is kept."""
 
-import json
+import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stages.core.augment import augment
 from stages.core.datasets import Labelled
 from stages.core.errors import UserError
-from stages.core.params import Recipe
+from stages.core.history import Epoch, History
+from stages.core.networks import Network
+from stages.core.optimizers import OPTIMIZERS, SCHEDULES
+from stages.core.params import Recipe, Speed
 
 EVALUATION_BATCH = 1000
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
-Losses = dict[str, Callable[[Tensor, Tensor], Tensor]]
+Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
-def mse(logits: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def mse(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Mean squared error to the one-hot labels, as one of the courses shows it."""
-    return functional.mse_loss(logits, functional.one_hot(labels, logits.shape[1]).to(logits.dtype))
+    classes = logits.shape[1]
+    wanted = functional.one_hot(labels, classes).to(logits.dtype) * (1 - smoothing) + smoothing / classes
+    return functional.mse_loss(logits, wanted)
 
 
-LOSSES: Losses = {"cross_entropy": functional.cross_entropy, "mse": mse}
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """Means over the images of an epoch; those of training are taken while the weights still move."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-
-
-@dataclass
-class History:
-    """`steps` holds the loss of every batch; `best` is the number of the epoch with the lowest validation loss."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-    steps: list[float] = field(default_factory=list)
-
-    @property
-    def best(self) -> Epoch:
-        return min(self.epochs, key=lambda epoch: epoch.validation_loss)
-
-    def has_stalled(self, patience: int) -> bool:
-        return 0 < patience <= len(self.epochs) - self.best.epoch
-
-    def dump(self) -> str:
-        return json.dumps({"epochs": [asdict(epoch) for epoch in self.epochs], "steps": self.steps})
-
-    @classmethod
-    def parse(cls, text: str) -> "History":
-        held = json.loads(text)
-        return cls([Epoch(**epoch) for epoch in held["epochs"]], held["steps"])
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
 
 
 class Trainer:
@@ -71,15 +42,22 @@ class Trainer:
     Args:
         network: already on the accelerator.
         seed: together with the number of an epoch, it fixes the order of that epoch's batches.
+        speed: how that accelerator computes; its precision is resolved.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe, seed: int, accelerator: str) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # convolutions and pooling are faster so
+    def __init__(self, network: Network, recipe: Recipe, seed: int, accelerator: str, speed: Speed) -> None:
+        self.network = network.to(memory_format=LAYOUTS[speed.layout])
+        self.forward: nn.Module = network.reordered()
+        if speed.compile != "none":
+            self.forward.compile(mode=speed.compile)
         self.recipe = recipe
         self.seed = seed
         self.accelerator = accelerator
+        self.precision = speed.precision
         self.loss = LOSSES[recipe.loss]
-        self.optimizer = OPTIMIZERS[recipe.optimizer](network.parameters(), lr=recipe.lr, fused=True)  # type: ignore[call-arg]
+        learned = [weight for weight in network.parameters() if weight.requires_grad]
+        self.optimizer = OPTIMIZERS[recipe.optimizer](learned, recipe.weight_decay)
+        self.averaged = copy.deepcopy(network) if recipe.average else network  # what is evaluated and kept
         self.history = History()
         self.best_weights: dict[str, Tensor] = {}
 
@@ -96,12 +74,20 @@ class Trainer:
             on_step: is told the epoch, the step in it, and the running loss.
             on_epoch: is called when an epoch is complete, for the checkpoint and the log.
         """
+        if self.recipe.batch_size > len(train):
+            raise UserError(
+                f"batch_size is {self.recipe.batch_size} but the training set has {len(train)} images: "
+                "lower it in params.yaml"
+            )
         images, labels = self._place(train)
         held_out = self._place(validation)
         while not self._is_done():
             number = len(self.history.epochs) + 1
-            losses, correct = self._train_epoch(images, labels, number, on_step)
-            validation_loss, validation_accuracy = evaluate(self.network, *held_out, self.loss)
+            try:
+                losses, correct = self._train_epoch(images, labels, number, on_step)
+                validation_loss, validation_accuracy = evaluate(self.averaged, *held_out, self.loss)
+            except RuntimeError as error:
+                raise out_of_memory(error, self.recipe.batch_size) or error from None
             train_loss = _mean(losses, self.recipe.batch_size, len(labels))
             epoch = Epoch(number, train_loss, correct / len(labels), validation_loss, validation_accuracy)
             self._note(epoch, losses)
@@ -119,26 +105,47 @@ class Trainer:
     def _train_epoch(
         self, images: Tensor, labels: Tensor, epoch: int, on_step: Callable[[int, int, float], None]
     ) -> tuple[list[float], int]:
-        self.network.train()
+        self.forward.train()
         losses = []
         correct = torch.zeros((), dtype=torch.long, device=self.accelerator)
-        for step, batch in enumerate(self._batches(len(labels), epoch)):
-            logits = self.network(as_input(images[batch]))
-            loss = self.loss(logits, labels[batch])
-            self.optimizer.zero_grad(set_to_none=True)
+        random = torch.Generator().manual_seed(self.seed * 1_000 + epoch)  # of this epoch alone: it can be repeated
+        batches = self._batches(len(labels), random)
+        for step, batch in enumerate(batches):
+            wanted = labels[batch]
+            logits = self._logits(self._input(images[batch], random))
+            loss = self.loss(logits, wanted, self.recipe.label_smoothing)
             loss.backward()
-            self.optimizer.step()
+            self.optimizer.step(self._learning_rate(epoch - 1 + step / len(batches)))
+            self._average(len(batches))
             losses.append(loss.detach())
-            correct += (logits.detach().argmax(1) == labels[batch]).sum()
+            correct += (logits.detach().argmax(1) == wanted).sum()
             if step % 20 == 0:  # reading a value makes an accelerator wait
                 on_step(epoch, step, float(losses[-1]))
         return torch.stack(losses).tolist(), int(correct)
 
-    def _batches(self, count: int, epoch: int) -> Iterator[Tensor]:
-        """Indices of each batch. Each epoch has a generator of its own, so that it can be repeated alone."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000 + epoch)
-        order = torch.randperm(count, generator=generator) if self.recipe.shuffle else torch.arange(count)
-        return iter(order.to(self.accelerator).split(self.recipe.batch_size))
+    def _batches(self, count: int, random: torch.Generator) -> list[Tensor]:
+        """The indices of each batch."""
+        order = torch.randperm(count, generator=random) if self.recipe.shuffle else torch.arange(count)
+        return list(order.to(self.accelerator).split(self.recipe.batch_size))
+
+    def _input(self, images: Tensor, random: torch.Generator) -> Tensor:
+        return augment(images, self.recipe.augment, random) if self.recipe.augment else as_input(images)
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """In bf16 the layers compute in it where it is safe; weights and loss stay in fp32."""
+        with torch.autocast(self.accelerator, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits: Tensor = self.forward(inputs)
+        return logits.float()
+
+    def _learning_rate(self, epochs: float) -> float:
+        return self.recipe.lr * SCHEDULES[self.recipe.schedule](epochs / self.recipe.epochs)
+
+    @torch.no_grad()
+    def _average(self, steps: int) -> None:
+        """Let the averaged weights follow: about the mean of the last `average` epochs, of as many steps each."""
+        if self.averaged is not self.network:
+            share = min(1.0, 1 / (self.recipe.average * steps))
+            torch._foreach_lerp_(list(_values(self.averaged)), list(_values(self.network)), share)
 
     def _note(self, epoch: Epoch, losses: list[float]) -> None:
         if not all(map(math.isfinite, [*losses, epoch.validation_loss])):
@@ -148,7 +155,8 @@ class Trainer:
         self.history.epochs.append(epoch)
         self.history.steps += losses
         if self.history.best is epoch:
-            self.best_weights = {name: weights.detach().clone() for name, weights in self.network.state_dict().items()}
+            weights = self.averaged.state_dict()
+            self.best_weights = {name: weight.detach().clone() for name, weight in weights.items()}
 
 
 def as_input(images: Tensor) -> Tensor:
@@ -157,17 +165,29 @@ def as_input(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(
-    network: nn.Module, images: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[float, float]:
-    """Loss and accuracy, each a mean over the images."""
+def evaluate(network: Network, images: Tensor, labels: Tensor, loss: Loss) -> tuple[float, float]:
+    """Loss and accuracy, each a mean over the images; in fp32, as the exported network will answer."""
     network.eval()
+    forward = network.reordered()
     total, correct = 0.0, 0
     for batch, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-        logits = network(as_input(batch))
-        total += float(loss(logits, wanted)) * len(wanted)
+        logits = forward(as_input(batch))
+        total += float(loss(logits, wanted, 0)) * len(wanted)
         correct += int((logits.argmax(1) == wanted).sum())
     return total / len(labels), correct / len(labels)
+
+
+def out_of_memory(error: RuntimeError, batch_size: int) -> UserError | None:
+    """What the user can do, if it was memory that ran out."""
+    if not isinstance(error, torch.OutOfMemoryError) and "alloc" not in str(error):
+        return None
+    return UserError(f"memory ran out: lower batch_size (now {batch_size}) or split.image_size in params.yaml")
+
+
+def _values(network: nn.Module) -> Iterator[Tensor]:
+    """Weights, and the running means and variances of normalisation."""
+    yield from network.parameters()
+    yield from (buffer for buffer in network.buffers() if buffer.is_floating_point())
 
 
 def _mean(losses: list[float], batch_size: int, count: int) -> float:

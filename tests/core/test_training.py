@@ -9,11 +9,13 @@ from torch import Tensor
 from stages.core import networks, training
 from stages.core.datasets import Labelled
 from stages.core.errors import UserError
-from stages.core.params import Recipe
-from stages.core.training import Epoch, History, Trainer
+from stages.core.history import Epoch, History
+from stages.core.params import Recipe, Speed
+from stages.core.training import Trainer
 from tests.workspace import PARAMS, easy_images
 
 NETWORKS = sorted(PARAMS["models"])
+SPEED = Speed(precision="fp32", layout="channels_last", compile="none")
 
 
 def recipe(network: str = "mlp_64_128", **changes: Any) -> Recipe:
@@ -24,7 +26,7 @@ def trainer(network: str = "mlp_64_128", seed: int = 1, **changes: Any) -> Train
     torch.manual_seed(seed)
     chosen = recipe(network, **changes)
     shape = networks.input_shape(network, (1, 28, 28))
-    return Trainer(networks.build(network, shape, 10, **chosen.layers), chosen, seed, "cpu")
+    return Trainer(networks.build(network, shape, 10, **chosen.layers), chosen, seed, "cpu", SPEED)
 
 
 def labelled(count: int, seed: int = 0, size: int = 28) -> Labelled:

@@ -13,6 +13,7 @@ KINDS = {
     "Linear": "dense",
     "Flatten": "flatten",
     "Dropout": "dropout",
+    "Norm": "norm",
     "LogSoftmax": "log_softmax",
 }
 ROW = 0.29

@@ -34,6 +34,7 @@ ENGLISH = {
     "cross_entropy": "loss (cross-entropy, nats)",
     "dense": "dense",
     "dropout": "dropout",
+    "norm": "batch norm",
     "edge_filter": "What one filter does: horizontal edges",
     "edge_filter_note": (
         "The filter moves over the image one pixel at a time; each time, the nine products are added up. "
@@ -141,6 +142,7 @@ SPANISH = {
     "cross_entropy": "pérdida (entropía cruzada, nats)",
     "dense": "densa",
     "dropout": "dropout",
+    "norm": "normalización",
     "edge_filter": "Qué hace un filtro: bordes horizontales",
     "edge_filter_note": (
         "El filtro recorre la imagen píxel a píxel; en cada lugar se suman los nueve productos. "
