@@ -44,6 +44,19 @@ class Render(Section):
     test_images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=12)]
 
 
+class Augment(Section):
+    """How far a training image may be changed, to either side; 0 leaves it. All 0 is the image as it is."""
+
+    turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees
+    slant: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels to the side for each pixel up
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the size
+    shift: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels
+    elastic: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels that each node of the sheet is pulled
+    stroke: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels on each side of a stroke
+    erase: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels a side of a square
+    mirror: bool = False  # left for right, every other image
+
+
 class Recipe(Section):
     """The layers of one network, and how it is trained."""
 
@@ -120,7 +133,13 @@ def _explain(error: Any) -> str:
             return f"{key} is {error['input']!r}: {error['msg'].replace('Input should', 'it should')}"
 
 
-SECTIONS: dict[str, type[Section]] = {"digits": Digits, "split": Split, "subset": Subset, "render": Render}
+SECTIONS: dict[str, type[Section]] = {
+    "digits": Digits,
+    "split": Split,
+    "subset": Subset,
+    "render": Render,
+    "augment": Augment,
+}
 
 
 def _settings(path: tuple[str | int, ...]) -> list[str]:
