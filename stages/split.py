@@ -23,18 +23,19 @@ def main() -> None:
     chosen = params.load()
     raw = datasets.facts(paths.RAW)
     sets = subset(split(datasets.arrays(paths.RAW), chosen), chosen)
-    if raw["dataset"] == "digits":
-        sets["train"] = with_affine_copies(sets["train"], chosen.digits.copies, chosen.seed)
+    copies = chosen.digits.copies if raw["dataset"] == "digits" else 0
+    sets["train"], is_copy = with_affine_copies(sets["train"], copies, chosen.seed)
     facts = {
         "dataset": raw["dataset"],
         "classes": raw["classes"],
         "shape": [1, chosen.split.image_size, chosen.split.image_size],
         "raw_sha256": raw["sha256"],
+        "mirrors": raw["dataset"] in datasets.MIRRORS,
         "validation_from": chosen.split.validation_from,
         "counts": {name: counts(sets[name], len(raw["classes"])) for name in SETS},
         **pixels(sets["train"]),
     }
-    publish(sets, facts, chosen.split.image_size)
+    publish(sets, is_copy, facts, chosen.split.image_size)
     print(", ".join(f"{name} {len(sets[name]):,}" for name in SETS))
 
 
@@ -78,13 +79,16 @@ def divide(images: Labelled, taken: float | int, seed: int) -> tuple[Labelled, L
     return tuple(Labelled(images.images[part], images.labels[part]) for part in map(np.sort, (left, out)))  # type: ignore[return-value]
 
 
-def with_affine_copies(images: Labelled, copies: int, seed: int) -> Labelled:
-    """Each image, followed in later rounds by slightly turned, slanted, scaled and shifted copies of all."""
+def with_affine_copies(images: Labelled, copies: int, seed: int) -> tuple[Labelled, datasets.Array]:
+    """Each image and slightly turned, slanted, scaled and shifted copies of it, and which of all are copies (1)."""
+    if not copies:
+        return images, np.zeros(len(images), np.uint8)
     random = np.random.default_rng(seed)
     rounds = [images.images] + [np.stack([affine(image, random) for image in images.images]) for _ in range(copies)]
     everything = Labelled(np.concatenate(rounds), np.tile(images.labels, copies + 1))
     order = random.permutation(len(everything))  # some recipes do not shuffle
-    return Labelled(everything.images[order], everything.labels[order])
+    is_copy = (order >= len(images)).astype(np.uint8)
+    return Labelled(everything.images[order], everything.labels[order]), is_copy
 
 
 def affine(image: datasets.Array, random: np.random.Generator) -> datasets.Array:
@@ -111,8 +115,8 @@ def pixels(images: Labelled) -> dict[str, float]:
     }
 
 
-def publish(sets: Sets, facts: dict[str, Any], size: int) -> None:
-    arrays: dict[str, NDArray[np.uint8]] = {}
+def publish(sets: Sets, is_copy: datasets.Array, facts: dict[str, Any], size: int) -> None:
+    arrays: dict[str, NDArray[np.uint8]] = {"train_copies": is_copy}
     for name, held in sets.items():
         arrays[f"{name}_images"] = datasets.resize(held.images[:, np.newaxis], size)
         arrays[f"{name}_labels"] = held.labels

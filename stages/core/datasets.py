@@ -14,6 +14,7 @@ from stages.core.errors import UserError
 from stages.core.paths import SPLIT
 
 SETS = ("train", "validation", "test")
+MIRRORS = {"fashion_mnist"}  # data sets whose images keep their class when left and right change places
 
 Array = NDArray[np.uint8]
 
@@ -52,11 +53,18 @@ def arrays(folder: Path) -> dict[str, Array]:
         raise UserError(f"{path} cannot be read ({error}): run `dvc repro split`, which makes it") from None
 
 
-def load(name: str, size: int | None = None) -> Labelled:
-    """The train, validation or test set of the split, its images enlarged to `size` pixels a side if need be."""
+def load(name: str, size: int | None = None, copies: bool = True) -> Labelled:
+    """The train, validation or test set of the split, its images enlarged to `size` pixels a side if need be.
+
+    Args:
+        copies: with the changed copies of images that the split may have added to the training set.
+    """
     held = arrays(SPLIT)
-    images = held[f"{name}_images"]
-    return Labelled(resize(images, size) if size else images, held[f"{name}_labels"])
+    images, labels = held[f"{name}_images"], held[f"{name}_labels"]
+    if name == "train" and not copies:
+        own = held["train_copies"] == 0
+        images, labels = images[own], labels[own]
+    return Labelled(resize(images, size) if size else images, labels)
 
 
 def resize(images: Array, size: int) -> Array:

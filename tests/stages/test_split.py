@@ -184,13 +184,39 @@ def test_without_copies_the_training_images_are_the_sources_own(workspace: Works
     assert hashes(datasets.load("train").images) <= hashes(datasets.arrays(RAW)["train_images"])
 
 
+def test_the_copies_can_be_left_out(workspace: Workspace) -> None:
+    publish_raw(dataset="digits")
+    done(workspace, digits__copies=3)
+    everything, own = datasets.load("train"), datasets.load("train", copies=False)
+    assert (len(everything), len(own)) == (720, 180)
+    held = dict(
+        zip(map(bytes, datasets.arrays(RAW)["train_images"]), datasets.arrays(RAW)["train_labels"], strict=True)
+    )
+    assert [held[image.tobytes()] for image in own.images] == own.labels.tolist()
+
+
+def test_leaving_copies_out_where_there_are_none_changes_nothing(workspace: Workspace) -> None:
+    publish_raw(dataset="mnist")
+    done(workspace)
+    for name in SETS:
+        assert np.array_equal(datasets.load(name, copies=False).images, datasets.load(name).images)
+
+
+@pytest.mark.parametrize(("dataset", "mirrors"), [("fashion_mnist", True), ("mnist", False), ("digits", False)])
+def test_the_facts_say_whether_a_mirrored_image_keeps_its_class(
+    workspace: Workspace, dataset: str, mirrors: bool
+) -> None:
+    publish_raw(dataset=dataset)
+    assert done(workspace)["mirrors"] is mirrors
+
+
 def test_digits_are_disjoint_before_and_after_copying(workspace: Workspace, digits: dict[str, Array]) -> None:
     """No test or validation image is a training image, nor a copy of one: copies come of training images only."""
     chosen = params.load()
     sets = split.split(digits, chosen)
     own = {name: hashes(held.images) for name, held in sets.items()}
     assert sum(map(len, own.values())) == len(set.union(*own.values())) == 1797
-    copied = split.with_affine_copies(sets["train"], 1, chosen.seed)
+    copied, _ = split.with_affine_copies(sets["train"], 1, chosen.seed)
     assert not hashes(copied.images) & (own["test"] | own["validation"])
 
 
@@ -198,7 +224,7 @@ def test_copies_come_with_the_label_of_their_image() -> None:
     images, labels = easy_images(20)
     flat = images.copy()
     flat[:] = (labels * 20 + 20)[:, np.newaxis, np.newaxis]  # an image that no turn or shift can hide
-    copied = split.with_affine_copies(Labelled(flat, labels), 4, seed=1)
+    copied, _ = split.with_affine_copies(Labelled(flat, labels), 4, seed=1)
     assert len(copied) == 100
     assert np.array_equal(copied.images[:, 14, 14], copied.labels * 20 + 20)
 
@@ -216,6 +242,6 @@ def test_copies_are_small_changes() -> None:
 
 def test_copies_are_seeded() -> None:
     labelled = Labelled(*easy_images(20))
-    first, again, other = (split.with_affine_copies(labelled, 2, seed).images for seed in (1, 1, 2))
+    first, again, other = (split.with_affine_copies(labelled, 2, seed)[0].images for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
