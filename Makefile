@@ -45,6 +45,10 @@ serve: setup  ## draw and answer, at http://127.0.0.1:8000
 bench-serve: setup  ## measure the server beside others; needs wrk, and some GB for their environments
 	python -m bench.serve
 
+.PHONY: bench-train
+bench-train: setup  ## measure the training loop beside the notebooks' own
+	python -m bench.train
+
 .PHONY: soak
 soak: setup  ## kill stages at KILLS random moments (200), and compare every byte with an unbroken run
 	python -m bench.soak $(or $(KILLS),200)

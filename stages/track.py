@@ -13,6 +13,7 @@ from stages.core.command import command
 from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 
 CHAMPION = "champion"
+SETTINGS = ("seed", "accelerator", "threads", "precision", "layout", "compile", "dataset")  # beside the recipe
 RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 
 
@@ -71,7 +72,7 @@ def log_curves(client: Any, run: str, network: str) -> None:
 
 def parameters(training: dict[str, Any]) -> dict[str, Any]:
     recipe: dict[str, Any] = training["recipe"]
-    return recipe | {name: training[name] for name in SHAPING}
+    return recipe | {name: training[name] for name in SETTINGS}
 
 
 def scores(network: str) -> dict[str, float]:

@@ -12,16 +12,17 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from stages.core import accelerator, datasets, files, networks, params
+from stages.core import accelerator, augment, datasets, files, networks, params
 from stages.core.checkpoint import Checkpoints, alone
 from stages.core.command import command
 from stages.core.live import LiveRun
-from stages.core.params import Params
+from stages.core.params import Params, Recipe
 from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
 from stages.core.training import Trainer
 
-CODE = ("augment", "datasets", "networks", "optimizers", "training")  # of stages/core: what shapes the weights
+SHAPING_CODE = ("augment", "datasets", "networks", "optimizers", "training")
+CODE = [Path(__file__).with_name("core") / f"{name}.py" for name in SHAPING_CODE]
 PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 
 
@@ -56,7 +57,7 @@ def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, An
         "dataset": facts["dataset"],
         "dataset_sha256": facts["sha256"],
     }
-    code = [Path(__file__).with_name("core").joinpath(f"{name}.py").read_bytes() for name in CODE]
+    code = [path.read_bytes() for path in CODE]
     return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
 
 
@@ -73,7 +74,7 @@ def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Che
     accelerator.set_precision(record["precision"])
     facts = datasets.facts()
     shape = networks.input_shape(network, facts["shape"])
-    recipe, where = chosen.recipe(network), record["accelerator"]
+    recipe, where = suited(chosen.recipe(network), facts), record["accelerator"]
     built = networks.build(network, shape, len(facts["classes"]), **recipe.layers)
     speed = chosen.speed_of(network, where).model_copy(update={"precision": record["precision"]})
     trainer = Trainer(built.to(where), recipe, chosen.seed, where, speed)
@@ -86,6 +87,13 @@ def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Che
             on_epoch=each(checkpoints.save, progress.epoch, live.epoch),
         )
     return trainer
+
+
+def suited(recipe: Recipe, facts: dict[str, Any]) -> Recipe:
+    """The recipe without the changes of images that this data set does not bear."""
+    if recipe.augment is None:
+        return recipe
+    return recipe.model_copy(update={"augment": augment.suited(recipe.augment, facts)})
 
 
 def each(*listeners: Callable[[Trainer], None]) -> Callable[[Trainer], None]:

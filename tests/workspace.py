@@ -22,6 +22,7 @@ from stages.core.paths import SPLIT
 ROOT = Path(__file__).parent.parent
 PARAMS: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_bytes())
 CLASSES = tuple("0123456789")
+COMPUTED = {"precision": "fp32", "layout": "channels_last", "compile": "none"}  # how a training was
 
 
 class Outcome(NamedTuple):

@@ -45,8 +45,8 @@ def resolve_precision(wanted: str, accelerator: str) -> str:
 
 def _has_bf16(accelerator: str) -> bool:
     if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    abilities = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 may not say: fp32 then
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.10 may not say: fp32 then
     return accelerator == "cpu" and bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
@@ -66,7 +66,8 @@ def make_deterministic(seed: int, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports the compiler too
-    torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN: a check of torch itself, up to 7 % of a step
+    # Filling new memory with NaN is a check of torch itself, and up to 7 % of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 

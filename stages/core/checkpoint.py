@@ -83,7 +83,8 @@ class Checkpoints:
 def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All that shapes the rest of a run: tensors by name, and plain values."""
     tensors = {f"network.{name}": value for name, value in trainer.network.state_dict().items()}
-    tensors |= {f"averaged.{name}": value for name, value in trainer.averaged.state_dict().items()}
+    if trainer.averaged is not trainer.network:
+        tensors |= {f"averaged.{name}": value for name, value in trainer.averaged.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in trainer.best_weights.items()}
     tensors |= {
         f"optimizer.{name}.{index}": value
@@ -97,7 +98,8 @@ def state(trainer: Trainer) -> tuple[dict[str, Tensor], dict[str, str]]:
 def restore(trainer: Trainer, tensors: dict[str, Tensor], values: dict[str, str]) -> None:
     trainer.history = History.parse(values["history"])
     trainer.network.load_state_dict(_under("network.", tensors))
-    trainer.averaged.load_state_dict(_under("averaged.", tensors))
+    if trainer.averaged is not trainer.network:
+        trainer.averaged.load_state_dict(_under("averaged.", tensors))
     trainer.best_weights = _under("best.", tensors)
     for name, own in trainer.optimizer.state.items():
         for index, value in enumerate(own):  # in place: a fused kernel wants it to lie in memory as the weights do

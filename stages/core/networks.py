@@ -92,7 +92,7 @@ class Network(nn.Sequential):
         self.add_module(kind if kind in ("flatten", "log_softmax") else f"{kind}{number}", layer)
 
     def reordered(self) -> nn.Sequential:
-        """The same layers with each max pooling before the ReLU it follows: the same numbers for a quarter of the work."""
+        """The same layers, each max pooling before the ReLU it follows: the same numbers, a quarter of the work."""
         layers = list(self)
         for place, (first, second) in enumerate(pairwise(self)):
             if isinstance(first, nn.ReLU) and isinstance(second, nn.MaxPool2d):
@@ -107,18 +107,6 @@ class Network(nn.Sequential):
             output = self(torch.zeros(1, *self.shape))
         self.train(was_training)
         return tuple(output.shape[1:])
-
-
-class SimpleCNN(Network):
-    """Padded 3×3 convolutions, each halved by pooling, then a small dense head."""
-
-    def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
-        super().__init__(shape)
-        for maps in filters:
-            self.add_conv(maps, kernel=3, padding=1)
-            self.add_relu()
-            self.add_pool(2)
-        self.add_head(widths, classes)
 
 
 class DropoutCNN(Network):
@@ -140,13 +128,15 @@ class DropoutCNN(Network):
         self.add_log_softmax()  # the course's; cross-entropy applies it again, which changes nothing
 
 
-class ConvNet(Network):
-    """Unpadded 3×3 convolutions, each halved by pooling, then a dense head."""
+class PooledCNN(Network):
+    """3×3 convolutions, each halved by pooling, then a dense head."""
 
-    def __init__(self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int]) -> None:
+    def __init__(
+        self, shape: Shape, classes: int, filters: Sequence[int], widths: Sequence[int], padding: int = 0
+    ) -> None:
         super().__init__(shape)
         for maps in filters:
-            self.add_conv(maps, kernel=3)
+            self.add_conv(maps, kernel=3, padding=padding)
             self.add_relu()
             self.add_pool(2)
         self.add_head(widths, classes)
@@ -214,10 +204,10 @@ class FirstNet(Network):
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "simple_cnn": SimpleCNN,
+    "simple_cnn": partial(PooledCNN, padding=1),
     "dropout_cnn": DropoutCNN,
     "mlp_64_128": MLP,
-    "conv_net": ConvNet,
+    "conv_net": PooledCNN,
     "mlp_512_512": MLP,
     "lenet_28": partial(LeNet, padding=2),
     "lenet_32": LeNet,

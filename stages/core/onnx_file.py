@@ -6,7 +6,7 @@ of this machine, had to be undone; `export` holds every file against torch in an
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -62,7 +62,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
 
 
 def answering(network: Network) -> Iterator[tuple[str, nn.Module, dict[str, Tensor]]]:
-    """Name, layer and weights of what is left outside of training: no dropout, and no norm but inside its convolution."""
+    """Name, layer and weights of what is left after training: no dropout, no norm but inside its convolution."""
     layers = list(network.named_children())
     for place, (name, layer) in enumerate(layers):
         if isinstance(layer, nn.Dropout | Norm):
@@ -77,8 +77,9 @@ def answering(network: Network) -> Iterator[tuple[str, nn.Module, dict[str, Tens
 
 def folded(conv: nn.Conv2d, norm: Norm) -> dict[str, Tensor]:
     """Weights with which the convolution alone answers as with the norm, which stands after it or after its pooling."""
-    scale = (norm.running_var + norm.eps).rsqrt()  # type: ignore[operator]  it keeps running statistics
-    bias = norm.bias - norm.running_mean * scale
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = (variance + norm.eps).rsqrt()
+    bias = norm.bias - mean * scale
     return {
         "weight": conv.weight * scale.view(-1, 1, 1, 1),
         "bias": bias if conv.bias is None else bias + conv.bias * scale,

@@ -43,7 +43,7 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """β of 0.9 and 0.999. Weight decay is added to the gradient."""
 
-    update = staticmethod(torch._fused_adam_)
+    update: Callable[..., None] = staticmethod(torch._fused_adam_)
 
     def __init__(self, weights: Sequence[Tensor], weight_decay: float) -> None:
         super().__init__(weights, weight_decay)
@@ -64,7 +64,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Weight decay shrinks the weights directly."""
 
-    update = staticmethod(torch._fused_adamw_)
+    update: Callable[..., None] = staticmethod(torch._fused_adamw_)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}

@@ -143,8 +143,9 @@ def _values() -> Any:
 
 
 def unknown(kind: str, name: str, known: Sequence[str], where: str) -> str:
-    close = get_close_matches(name, known, 1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
+    lasts = {one.rpartition(".")[2]: one for one in known}  # all share what is before the last dot
+    close = get_close_matches(name.rpartition(".")[2], lasts, 1)
+    hint = f"did you mean '{lasts[close[0]]}'? " if close else ""
     return f"unknown {kind} '{name}': {hint}allowed is {where}: {', '.join(known)}"
 
 

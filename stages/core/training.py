@@ -85,7 +85,9 @@ class Trainer:
             number = len(self.history.epochs) + 1
             try:
                 losses, correct = self._train_epoch(images, labels, number, on_step)
-                validation_loss, validation_accuracy = evaluate(self.averaged, *held_out, self.loss)
+                validation_loss, validation_accuracy = evaluate(
+                    self.averaged, *held_out, self.loss, self.recipe.label_smoothing
+                )
             except RuntimeError as error:
                 raise out_of_memory(error, self.recipe.batch_size) or error from None
             train_loss = _mean(losses, self.recipe.batch_size, len(labels))
@@ -108,7 +110,7 @@ class Trainer:
         self.forward.train()
         losses = []
         correct = torch.zeros((), dtype=torch.long, device=self.accelerator)
-        random = torch.Generator().manual_seed(self.seed * 1_000 + epoch)  # of this epoch alone: it can be repeated
+        random = self._generator(epoch)
         batches = self._batches(len(labels), random)
         for step, batch in enumerate(batches):
             wanted = labels[batch]
@@ -122,6 +124,10 @@ class Trainer:
             if step % 20 == 0:  # reading a value makes an accelerator wait
                 on_step(epoch, step, float(losses[-1]))
         return torch.stack(losses).tolist(), int(correct)
+
+    def _generator(self, epoch: int) -> torch.Generator:
+        """An epoch's own, so that it can be repeated alone."""
+        return torch.Generator().manual_seed(self.seed * 1_000 + epoch)
 
     def _batches(self, count: int, random: torch.Generator) -> list[Tensor]:
         """The indices of each batch."""
@@ -165,14 +171,16 @@ def as_input(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(network: Network, images: Tensor, labels: Tensor, loss: Loss) -> tuple[float, float]:
+def evaluate(
+    network: Network, images: Tensor, labels: Tensor, loss: Loss, smoothing: float = 0.0
+) -> tuple[float, float]:
     """Loss and accuracy, each a mean over the images; in fp32, as the exported network will answer."""
     network.eval()
     forward = network.reordered()
     total, correct = 0.0, 0
     for batch, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
         logits = forward(as_input(batch))
-        total += float(loss(logits, wanted, 0)) * len(wanted)
+        total += float(loss(logits, wanted, smoothing)) * len(wanted)
         correct += int((logits.argmax(1) == wanted).sum())
     return total / len(labels), correct / len(labels)
 

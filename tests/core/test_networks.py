@@ -25,6 +25,7 @@ PARAMETERS = {  # the courses' own counts
     "lenet_32": 61_706,
     "first_net": 17,
 }
+OWN = {"fast_cnn", "best_cnn"}
 WITH_RECIPE = sorted(PARAMS["models"])
 CONVOLUTIONAL = [name for name in WITH_RECIPE if "filters" in LAYERS[name]]
 
@@ -35,7 +36,7 @@ def made(name: str, size: int = 28, channels: int = 1, classes: int = 10, **laye
 
 
 def count(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
 def row(rows: list[LayerRow], layer: str) -> LayerRow:
@@ -43,11 +44,15 @@ def row(rows: list[LayerRow], layer: str) -> LayerRow:
 
 
 def test_the_nine_networks_of_the_courses_are_there() -> None:
-    assert set(networks.NETWORKS) == {*PARAMETERS, "lenet_any"}
-    assert set(WITH_RECIPE) == {*PARAMETERS} - {"first_net"}
+    assert set(networks.NETWORKS) - OWN == {*PARAMETERS, "lenet_any"}
+    assert set(WITH_RECIPE) - OWN == {*PARAMETERS} - {"first_net"}
 
 
-@pytest.mark.parametrize("name", WITH_RECIPE)
+def test_the_best_network_has_fewer_than_half_a_million_parameters() -> None:
+    assert count(made("best_cnn")) < 500_000
+
+
+@pytest.mark.parametrize("name", sorted(set(WITH_RECIPE) - OWN))
 def test_parameters_are_as_many_as_the_courses_say(name: str) -> None:
     assert count(made(name)) == PARAMETERS[name]
 
@@ -134,7 +139,7 @@ def test_multiplications_of_lenet_28_in_total() -> None:
 def test_the_table_of_layers_holds_every_parameter_and_fits_together(name: str) -> None:
     network = made(name)
     rows = describe(network, network.shape)
-    assert sum(row.parameters for row in rows) == PARAMETERS[name]
+    assert sum(row.parameters for row in rows) == count(network)
     assert [row.layer for row in rows] == [layer for layer, _ in network.named_children()]
     assert all(before.output == after.input for before, after in pairwise(rows))
 
@@ -162,7 +167,7 @@ def test_filters_are_a_setting(filters: list[int]) -> None:
 
 
 @pytest.mark.parametrize("widths", [[16], [512, 512, 64]])
-@pytest.mark.parametrize("name", WITH_RECIPE)
+@pytest.mark.parametrize("name", [name for name in WITH_RECIPE if "widths" in LAYERS[name]])
 def test_widths_are_a_setting(name: str, widths: list[int]) -> None:
     network = made(name, widths=widths)
     dense = [row.output[0] for row in describe(network, network.shape) if row.kind == "Linear"]
@@ -172,3 +177,34 @@ def test_widths_are_a_setting(name: str, widths: list[int]) -> None:
 def test_lenet_32_takes_its_own_size_whatever_the_split_has() -> None:
     assert networks.input_shape("lenet_32", (1, 28, 28)) == (1, 32, 32)
     assert networks.input_shape("lenet_28", (1, 40, 40)) == (1, 40, 40)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(share: float) -> None:
+    torch.manual_seed(1)
+    values = networks.Dropout(share)(torch.ones(100_001))
+    assert float((values == 0).float().mean()) == pytest.approx(share, abs=0.01)
+    assert float(values.mean()) == pytest.approx(1, abs=0.02 / (1 - share))
+    assert len(values.unique()) == 2
+
+
+def test_dropout_passes_the_gradient_of_what_it_kept() -> None:
+    values = torch.ones(1000, requires_grad=True)
+    dropped = networks.Dropout(0.5)(values)
+    dropped.sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad, dropped.detach())
+
+
+def test_dropout_draws_anew_each_time_and_the_same_for_the_same_seed() -> None:
+    def drawn(seed: int) -> list[list[float]]:
+        torch.manual_seed(seed)
+        return [networks.Dropout(0.5)(torch.ones(64)).tolist() for _ in range(2)]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1)[0] != drawn(1)[1]
+
+
+def test_dropout_does_nothing_outside_of_training() -> None:
+    values = torch.rand(10)
+    assert networks.Dropout(0.5).eval()(values) is values

@@ -78,7 +78,9 @@ def test_a_bad_value_is_named_with_what_is_allowed(workspace: Workspace, key: st
         ("split__valdation_share", "split.validation_share"),
         ("split__subset__trian", "split.subset.train"),
         ("render__test_image", "render.test_images"),
-        ("models__lenet_28__learning_rate", "models.lenet_28.lr"),
+        ("models__lenet_28__optimiser", "models.lenet_28.optimizer"),
+        ("models__best_cnn__augment__turns", "models.best_cnn.augment.turn"),
+        ("speed__cpu__precison", "speed.cpu.precision"),
         ("models__lenet_28__batchsize", "models.lenet_28.batch_size"),
     ],
 )

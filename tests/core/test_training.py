@@ -63,14 +63,14 @@ def test_the_same_seed_gives_the_same_weights(network: str) -> None:
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize("count", [60, 64, 16, 17, 5])
+@pytest.mark.parametrize("count", [60, 64, 16, 17])
 def test_means_are_over_images_whatever_the_last_batch(count: int) -> None:
     """Held against a second way of counting: each image's own loss, noted while training."""
     running = trainer(batch_size=16, epochs=1)
     seen: list[float] = []
     right: list[bool] = []
 
-    def noted(logits: Tensor, labels: Tensor) -> Tensor:
+    def noted(logits: Tensor, labels: Tensor, _: float) -> Tensor:
         if torch.is_grad_enabled():
             each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
             seen.extend(each.tolist())
@@ -100,14 +100,17 @@ def test_evaluation_switches_dropout_off() -> None:
     assert len({training.evaluate(running.network, images, labels, running.loss) for _ in range(3)}) == 1
 
 
-def test_a_batch_may_be_larger_than_the_set() -> None:
-    history = fit(trainer(batch_size=10_000, epochs=3), count=20).history
-    assert len(history.steps) == 3
+def test_a_batch_larger_than_the_set_is_one_line() -> None:
+    with pytest.raises(
+        UserError, match=r"^batch_size is 21 but the training set has 20 images: lower it in params\.yaml$"
+    ):
+        fit(trainer(batch_size=21), count=20)
 
 
 def orders(shuffle: bool, epochs: int = 3, seed: int = 1) -> list[list[int]]:
     running = trainer(shuffle=shuffle, seed=seed)
-    return [torch.cat(list(running._batches(50, epoch))).tolist() for epoch in range(1, epochs + 1)]
+    epochs_of = [running._batches(50, running._generator(epoch)) for epoch in range(1, epochs + 1)]
+    return [torch.cat(batches).tolist() for batches in epochs_of]
 
 
 def test_unshuffled_batches_come_as_they_lie_in_every_epoch() -> None:
@@ -186,7 +189,68 @@ def test_a_validation_loss_that_is_no_number_is_an_error(monkeypatch: pytest.Mon
 def test_mse_is_that_to_the_one_hot_labels() -> None:
     logits = torch.tensor([[1.0, 0.0, 0.5], [0.0, 0.0, 2.0]])
     wanted = (0 + 0 + 0.25 + 0 + 0 + 1) / 6
-    assert float(training.mse(logits, torch.tensor([0, 2]))) == pytest.approx(wanted)
+    assert float(training.mse(logits, torch.tensor([0, 2]), 0)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_a_smoothed_label_asks_for_less_than_certainty(loss: str) -> None:
+    """The best answer under smoothing is its very shares: 0.9 + 0.1 / 2 and 0.1 / 2 of two classes."""
+    shares, label = torch.tensor([[0.95, 0.05]]), torch.tensor([0])
+    best = shares.log() if loss == "cross_entropy" else shares
+    at_best, bolder = (float(training.LOSSES[loss](logits, label, 0.1)) for logits in (best, best * 2))
+    assert at_best < bolder
+
+
+@pytest.mark.parametrize(("schedule", "rates"), [("constant", [1, 1, 1, 1, 1]), ("one_cycle", [0, 1, 2 / 3, 1 / 3, 0])])
+def test_the_learning_rate_follows_its_schedule(schedule: str, rates: list[float]) -> None:
+    running = trainer(schedule=schedule, lr=2.0, epochs=4)
+    assert [running._learning_rate(epochs) for epochs in range(5)] == pytest.approx([2 * rate for rate in rates])
+
+
+def test_averaged_weights_are_kept_and_lag_behind() -> None:
+    running = fit(trainer("best_cnn", filters=[4, 4], average=0.5, epochs=1))
+    kept, now = running.best_weights["fc1.weight"], running.network.state_dict()["fc1.weight"]
+    assert not torch.equal(kept, now)
+    assert torch.equal(kept, running.averaged.state_dict()["fc1.weight"])
+
+
+def test_an_average_over_no_more_than_a_step_is_the_weights() -> None:
+    running = fit(trainer("best_cnn", filters=[4, 4], average=0.01, epochs=1))
+    assert torch.equal(running.best_weights["fc1.weight"], running.network.state_dict()["fc1.weight"])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_pooling_before_the_relu_changes_no_bit(network: str) -> None:
+    built = trainer(network).network.eval()
+    images = torch.rand(3, *built.shape).contiguous(memory_format=torch.channels_last)
+    gradients = []
+    for forward in (built, built.reordered()):
+        built.zero_grad()
+        forward(images).square().sum().backward()
+        gradients.append([weight.grad for weight in built.parameters() if weight.grad is not None])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+
+
+def test_memory_that_runs_out_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = trainer()
+
+    def full(*_: Any) -> Tensor:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(running, "_logits", full)
+    with pytest.raises(UserError, match=r"^memory ran out: lower batch_size \(now 16\)"):
+        fit(running)
+
+
+def test_other_errors_of_torch_are_not_taken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = trainer()
+
+    def broken(*_: Any) -> Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(running, "_logits", broken)
+    with pytest.raises(RuntimeError, match="mat1"):
+        fit(running)
 
 
 def test_pixels_become_shares_of_white() -> None:

@@ -65,7 +65,7 @@ def small(params: Any) -> None:
     params["digits"]["copies"] = 0
     params["split"]["subset"] = {"train": 200, "validation": None, "test": 60}
     params["render"]["test_images"] = [0]
-    params["models"] = {name: params["models"][name] | {"epochs": 2} for name in NETWORKS}
+    params["models"] = {name: params["models"][name] | {"epochs": 2, "batch_size": 64} for name in NETWORKS}
 
 
 def two_networks(pipeline: Any) -> None:

@@ -94,6 +94,7 @@ def test_a_diverging_training_is_one_line_and_publishes_nothing(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_split()
+    workspace.set(models__mlp_64_128__batch_size=64)
     monkeypatch.setattr("stages.core.training.evaluate", lambda *_: (float("nan"), 0.1))
     assert "is not a number: lower lr (now 0.001) in params.yaml" in complaint(workspace.run("train", "mlp_64_128"))
     assert not WEIGHTS.exists()

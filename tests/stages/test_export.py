@@ -21,7 +21,7 @@ from stages.core import datasets, networks, onnx_file
 from stages.core.errors import UserError
 from stages.core.networks import Network
 from stages.core.paths import MODELS, WEIGHTS
-from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
+from tests.workspace import CLASSES, COMPUTED, PARAMS, Workspace, publish_split
 
 NETWORKS = sorted(PARAMS["models"])
 CONVOLUTIONAL = {
@@ -30,6 +30,8 @@ CONVOLUTIONAL = {
     "conv_net": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2",
     "lenet_28": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2 relu4 fc3",
     "lenet_32": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2 relu4 fc3",
+    "fast_cnn": "conv1 pool1 relu1 conv2 pool2 relu2 conv3 relu3 flatten fc1",
+    "best_cnn": "conv1 relu1 conv2 pool1 relu2 conv3 relu3 conv4 pool2 relu4 conv5 relu5 conv6 pool3 relu6 flatten fc1",
 }
 LAYERS = {name: names.split() for name, names in CONVOLUTIONAL.items()} | {
     name: ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"] for name in ("mlp_64_128", "mlp_512_512")
@@ -68,7 +70,11 @@ def untrained(name: str) -> Network:
     torch.manual_seed(1)
     shape = networks.input_shape(name, (1, 28, 28))
     layers = {key: PARAMS["models"][name][key] for key in ("filters", "widths") if key in PARAMS["models"][name]}
-    return networks.build(name, shape, 10, **layers).eval()
+    built = networks.build(name, shape, 10, **layers)
+    for norm in (layer for layer in built if isinstance(layer, networks.Norm)):  # as if it had seen images
+        norm.running_mean, norm.running_var = torch.randn_like(norm.bias), torch.rand_like(norm.bias) + 0.5
+        norm.bias.data.normal_()
+    return built.eval()
 
 
 def to_bytes(network: networks.Network) -> bytes:
@@ -126,6 +132,12 @@ def test_layers_have_their_names(exported: Exported) -> None:
 
 def test_weights_have_their_layers_names_and_values(exported: Exported) -> None:
     held = {tensor.name: numpy_helper.to_array(tensor) for tensor in exported.proto.graph.initializer}
+    if any(isinstance(layer, networks.Norm) for layer in exported.network):
+        assert {name.partition(".")[0] for name in held} == {
+            "white",
+            *(name for name in LAYERS[exported.name] if name[:2] in ("co", "fc")),
+        }
+        return
     for name, weights in exported.network.state_dict().items():
         assert np.array_equal(held[name], weights.numpy())
 
@@ -234,7 +246,7 @@ def publish_weights(weights: dict[str, torch.Tensor], name: str = NETWORK) -> No
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / "weights.safetensors")
     record = {"network": name, "recipe": PARAMS["models"][name], "seed": 123, "threads": 1, "accelerator": "cpu"}
-    record |= {"torch": "2.12", "fingerprint": "0123456789abcdef", "epochs": 5, "best_epoch": 4}
+    record |= COMPUTED | {"torch": "2.12", "fingerprint": "0123456789abcdef", "epochs": 5, "best_epoch": 4}
     (folder / "training.json").write_text(json.dumps(record))
 
 
@@ -262,7 +274,7 @@ def test_the_file_says_what_it_is(quick: Workspace) -> None:
     assert props["cifra.fingerprint"] == "0123456789abcdef"
     assert json.loads(props["cifra.classes"]) == list(CLASSES)
     parameters = json.loads(props["cifra.parameters"])
-    assert parameters == PARAMS["models"][NETWORK] | {"seed": 123, "threads": 1, "accelerator": "cpu"}
+    assert parameters == PARAMS["models"][NETWORK] | {"seed": 123, "threads": 1, "accelerator": "cpu"} | COMPUTED
     assert {"torch", "onnx", "cifra"} <= set(json.loads(props["cifra.versions"]))
 
 

@@ -10,7 +10,7 @@ from serve.model import Model
 from stages.core import files, networks, onnx_file, store
 from stages.core.datasets import facts
 from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
-from tests.workspace import CLASSES, Workspace, publish_split, shell
+from tests.workspace import CLASSES, COMPUTED, Workspace, publish_split, shell
 
 NETWORK = "mlp_64_128"
 pytestmark = [
@@ -53,7 +53,7 @@ def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Works
     training = {
         "network": NETWORK, "recipe": recipe, "seed": 1, "threads": 1, "accelerator": "cpu", "torch": "2",
         "dataset": "digits", "dataset_sha256": facts()["sha256"], "fingerprint": "0123456789abcdef",
-        "epochs": 2, "best_epoch": 2,
+        "epochs": 2, "best_epoch": 2, **COMPUTED,
     }  # fmt: skip
     files.write_json(WEIGHTS / NETWORK / "training.json", training)
     curve = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.75}

@@ -192,6 +192,11 @@ def test_a_finished_training_leaves_no_checkpoint(ready: Workspace) -> None:
         {"models__mlp_64_128__loss": "mse"},
         {"models__mlp_64_128__widths": [64, 64]},
         {"models__mlp_64_128__patience": 1},
+        {"models__mlp_64_128__schedule": "one_cycle"},
+        {"models__mlp_64_128__label_smoothing": 0.1},
+        {"models__mlp_64_128__average": 1.0},
+        {"models__mlp_64_128__augment": {"shift": 1.0}},
+        {"speed__cpu__layout": "contiguous"},
     ],
     ids=lambda change: next(iter(change)).rpartition("__")[2],
 )

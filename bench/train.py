@@ -1,0 +1,122 @@
+"""Our training loop beside the notebooks': seconds per epoch and accuracy on MNIST, by the same recipes.
+
+    CIFRA_MIRROR=… python -m bench.train                 about 12 minutes on two cores
+    python -m bench.train --networks lenet_28 --rounds 3
+
+Each measurement is a process of its own, the two loops take turns, and each round has its seed. What is measured of
+a network replaces what bench/results/train.json held of it; `python -m bench.readme` makes a table of that file.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import fmean, geometric_mean, median, stdev
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from stages.core import files
+
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "bench" / "results" / "train.json"
+NETWORKS = ("mlp_64_128", "mlp_512_512", "lenet_28", "conv_net", "simple_cnn", "dropout_cnn")
+LOOPS = ("notebook", "cifra")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NETWORK")
+    parser.add_argument("--rounds", type=int, default=5, help="seeds of each network (%(default)s)")
+    asked = parser.parse_args()
+    found: dict[str, Any] = files.read_json(RESULT) if RESULT.exists() else {"networks": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        for network in asked.networks:
+            found["networks"][network] = compare(Path(folder), network, asked.rounds)
+            print(line(network, found["networks"][network]), flush=True)
+    ratios = [result["ratio"] for result in found["networks"].values()]
+    found |= {"geometric_mean": round(geometric_mean(ratios), 2), "machine": machine()}
+    files.write_json(RESULT, found)
+    print(f"geometric mean over {len(ratios)} networks: {found['geometric_mean']} ×")
+
+
+def prepare(folder: Path) -> None:
+    """MNIST as `download` and `split` leave it, in a scratch repository."""
+    yaml = YAML()
+    chosen = yaml.load(ROOT / "params.yaml")
+    chosen["dataset"] = "mnist"
+    yaml.dump(chosen, folder / "params.yaml")
+    for stage in ("download", "split"):
+        run(folder, "-m", f"stages.{stage}")
+
+
+def compare(folder: Path, network: str, rounds: int) -> dict[str, Any]:
+    """Both loops in turn, `rounds` seeds each."""
+    seen: dict[str, list[dict[str, Any]]] = {loop: [] for loop in LOOPS}
+    for seed in range(1, rounds + 1):
+        for loop in LOOPS if seed % 2 else reversed(LOOPS):
+            seen[loop].append(json.loads(run(folder, "-m", "bench.train_once", loop, network, str(seed))))
+    seconds = {loop: [one["seconds"] for one in seen[loop]] for loop in LOOPS}
+    accuracy = {loop: [one["accuracy"] for one in seen[loop]] for loop in LOOPS}
+    ours = seen["cifra"][0]
+    busy = median(one["operations"] / one["seconds"] / one["matmul"] for one in seen["cifra"])
+    return {
+        "precision": ours["precision"],
+        "seconds": seconds,
+        "ratio": round(median(seconds["notebook"]) / median(seconds["cifra"]), 2),
+        "share_of_matmul": round(busy, 3),
+        "accuracy": accuracy,
+        "difference": round(fmean(accuracy["cifra"]) - fmean(accuracy["notebook"]), 5),
+        "noise": round(noise(accuracy), 5),
+    }
+
+
+def noise(accuracy: dict[str, list[float]]) -> float:
+    """Two standard errors of the difference of the means: less than that is no difference."""
+    if min(map(len, accuracy.values())) < 2:
+        return 1.0
+    return 2 * float(sum(stdev(values) ** 2 / len(values) for values in accuracy.values()) ** 0.5)
+
+
+def run(folder: Path, *command: str) -> str:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def line(network: str, result: dict[str, Any]) -> str:
+    notebook, ours = (median(result["seconds"][loop]) for loop in LOOPS)
+    return (
+        f"{network:12} notebook {notebook:6.2f} s, ours {ours:6.2f} s an epoch in {result['precision']}: "
+        f"{result['ratio']:5.2f} ×, {result['share_of_matmul']:.0%} of the matrix-multiply rate; "
+        f"accuracy {result['difference']:+.2%} (noise {result['noise']:.2%}, n = {len(result['seconds']['cifra'])})"
+    )
+
+
+def machine() -> dict[str, Any]:
+    import torch
+
+    names = [text.partition(":")[2].strip() for text in cpuinfo() if text.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()

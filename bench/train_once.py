@@ -1,0 +1,131 @@
+"""One epoch of one loop, in a process of its own, printed as JSON.
+
+python -m bench.train_once notebook|cifra NETWORK SEED
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import ToTensor
+
+from stages.core import accelerator, datasets, layers, networks, params
+from stages.core.datasets import Labelled
+from stages.core.networks import Network
+from stages.core.params import Recipe
+from stages.core.training import Trainer, cross_entropy, evaluate
+
+THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+SIDE = 2048  # of the matrices whose product gives the machine's rate
+
+
+def main(loop: str, network: str, seed: int) -> None:
+    recipe = params.load().recipe(network).model_copy(update={"epochs": 1})
+    train, test = datasets.load("train"), datasets.load("test")
+    where = accelerator.resolve(params.load().accelerator)
+    found = {"notebook": notebook, "cifra": cifra}[loop](network, recipe, train, seed, where)
+    images, labels = (torch.from_numpy(array).to(where) for array in (test.images, test.labels))
+    _, accuracy = evaluate(found.pop("network"), images, labels.long(), cross_entropy)
+    print(json.dumps(found | {"accuracy": accuracy, "operations": operations(network, recipe, len(train))}))
+
+
+class Pictures(Dataset[Any]):
+    """As torchvision's data sets give them: a PIL image at a time, made a tensor on the way."""
+
+    def __init__(self, labelled: Labelled) -> None:
+        self.labelled, self.transform = labelled, ToTensor()
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        image = Image.fromarray(self.labelled.images[index, 0])
+        return self.transform(image), int(self.labelled.labels[index])
+
+
+def notebook(network: str, recipe: Recipe, train: Labelled, seed: int, where: str) -> dict[str, Any]:
+    """The courses' loop: a DataLoader, torch's own settings, one `.item()` a step."""
+    torch.manual_seed(seed)
+    built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
+    loader = DataLoader(Pictures(train), batch_size=recipe.batch_size, shuffle=recipe.shuffle)
+    optimizer = THEIRS[recipe.optimizer](built.parameters(), lr=recipe.lr)
+    criterion = nn.CrossEntropyLoss()
+    plain(built)
+    clock, total = Clock(where), 0.0
+    for images, labels in loader:
+        optimizer.zero_grad()
+        loss = criterion(built(images.to(where)), labels.to(where))
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    return {"network": built, "seconds": clock.seconds(), "precision": "fp32", "matmul": 0.0}
+
+
+def plain(network: Network) -> None:
+    """torch's own dropout in the place of ours."""
+    for name, layer in network.named_children():
+        if isinstance(layer, nn.Dropout):
+            setattr(network, name, nn.Dropout(layer.p))
+    network.train()
+
+
+def cifra(network: str, recipe: Recipe, train: Labelled, seed: int, where: str) -> dict[str, Any]:
+    chosen = params.load()
+    accelerator.keep_freed_memory()
+    accelerator.make_deterministic(seed, chosen.threads)
+    speed = chosen.speed_of(network, where)
+    precision = accelerator.resolve_precision(speed.precision, where)
+    accelerator.set_precision(precision)
+    built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
+    trainer = Trainer(built, recipe, seed, where, speed.model_copy(update={"precision": precision}))
+    rate = matmul_rate(precision, where)
+    few = Labelled(train.images[:1000], train.labels[:1000])
+    clock = Clock(where)
+    trainer.fit(train, few, lambda *_: None, lambda _: None)
+    return {"network": built, "seconds": clock.seconds(), "precision": precision, "matmul": rate}
+
+
+class Clock:
+    """By the accelerator's own events on CUDA, where the host runs ahead of what is done."""
+
+    def __init__(self, where: str) -> None:
+        self.events = [torch.cuda.Event(enable_timing=True) for _ in range(2)] if where == "cuda" else []
+        for event in self.events[:1]:
+            event.record()
+        self.start = time.perf_counter()
+
+    def seconds(self) -> float:
+        if not self.events:
+            return time.perf_counter() - self.start
+        self.events[1].record()
+        torch.cuda.synchronize()
+        return float(self.events[0].elapsed_time(self.events[1])) / 1000
+
+
+def matmul_rate(precision: str, where: str) -> float:
+    """Operations per second of the best of some products of two square matrices of that type."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = torch.randn(2, SIDE, SIDE, device=where).to(dtype)
+    seconds = []
+    for _ in range(10):
+        clock = Clock(where)
+        left @ right
+        seconds.append(clock.seconds())
+    return 2 * SIDE**3 / min(seconds[2:])
+
+
+def operations(network: str, recipe: Recipe, images: int) -> float:
+    """Multiplications and additions of an epoch: forward, and twice that backward but for the first layer's input."""
+    built = networks.build(network, (1, 28, 28), 10, **recipe.layers)
+    forward = [row.multiplications for row in layers.describe(built, (1, 28, 28)) if row.multiplications]
+    return float(np.sum(forward) * 3 - forward[0]) * 2 * images
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
