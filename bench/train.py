@@ -46,11 +46,11 @@ def main() -> None:
     print(f"geometric mean over {len(ratios)} networks: {found['geometric_mean']} ×")
 
 
-def prepare(folder: Path) -> None:
-    """MNIST as `download` and `split` leave it, in a scratch repository."""
+def prepare(folder: Path, dataset: str = "mnist") -> None:
+    """The data set as `download` and `split` leave it, in a scratch repository."""
     yaml = YAML()
     chosen = yaml.load(ROOT / "params.yaml")
-    chosen["dataset"] = "mnist"
+    chosen["dataset"] = dataset
     yaml.dump(chosen, folder / "params.yaml")
     for stage in ("download", "split"):
         run(folder, "-m", f"stages.{stage}")

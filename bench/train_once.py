@@ -1,6 +1,6 @@
-"""One epoch of one loop, in a process of its own, printed as JSON.
+"""One training, in a process of its own, printed as JSON: an epoch of either loop, or a whole recipe of ours.
 
-python -m bench.train_once notebook|cifra NETWORK SEED
+python -m bench.train_once notebook|cifra|whole NETWORK SEED
 """
 
 import json
@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
-from stages.core import accelerator, datasets, layers, networks, params
+from stages.core import accelerator, augment, datasets, layers, networks, params
 from stages.core.datasets import Labelled
 from stages.core.networks import Network
 from stages.core.params import Recipe
@@ -26,10 +26,18 @@ SIDE = 2048  # of the matrices whose product gives the machine's rate
 
 
 def main(loop: str, network: str, seed: int) -> None:
-    recipe = params.load().recipe(network).model_copy(update={"epochs": 1})
-    train, test = datasets.load("train"), datasets.load("test")
+    recipe = params.load().recipe(network)
+    one_epoch = recipe.model_copy(update={"epochs": 1})
+    train, test = datasets.load("train", copies=not recipe.augment), datasets.load("test")
     where = accelerator.resolve(params.load().accelerator)
-    found = {"notebook": notebook, "cifra": cifra}[loop](network, recipe, train, seed, where)
+    match loop:
+        case "notebook":
+            found = notebook(network, one_epoch, train, seed, where)
+        case "cifra":
+            few = Labelled(train.images[:1000], train.labels[:1000])
+            found = cifra(network, one_epoch, train, few, seed, where)
+        case _:
+            found = cifra(network, recipe, train, datasets.load("validation"), seed, where)
     images, labels = (torch.from_numpy(array).to(where) for array in (test.images, test.labels))
     _, accuracy = evaluate(found.pop("network"), images, labels.long(), cross_entropy)
     print(json.dumps(found | {"accuracy": accuracy, "operations": operations(network, recipe, len(train))}))
@@ -75,7 +83,8 @@ def plain(network: Network) -> None:
     network.train()
 
 
-def cifra(network: str, recipe: Recipe, train: Labelled, seed: int, where: str) -> dict[str, Any]:
+def cifra(network: str, recipe: Recipe, train: Labelled, validation: Labelled, seed: int, where: str) -> dict[str, Any]:
+    """Our loop, and in it the weights of its best epoch."""
     chosen = params.load()
     accelerator.keep_freed_memory()
     accelerator.make_deterministic(seed, chosen.threads)
@@ -83,12 +92,18 @@ def cifra(network: str, recipe: Recipe, train: Labelled, seed: int, where: str) 
     precision = accelerator.resolve_precision(speed.precision, where)
     accelerator.set_precision(precision)
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
-    trainer = Trainer(built, recipe, seed, where, speed.model_copy(update={"precision": precision}))
+    suited = (
+        recipe
+        if recipe.augment is None
+        else recipe.model_copy(update={"augment": augment.suited(recipe.augment, datasets.facts())})
+    )
+    trainer = Trainer(built, suited, seed, where, speed.model_copy(update={"precision": precision}))
     rate = matmul_rate(precision, where)
-    few = Labelled(train.images[:1000], train.labels[:1000])
     clock = Clock(where)
-    trainer.fit(train, few, lambda *_: None, lambda _: None)
-    return {"network": built, "seconds": clock.seconds(), "precision": precision, "matmul": rate}
+    trainer.fit(train, validation, lambda *_: None, lambda _: None)
+    seconds = clock.seconds()
+    built.load_state_dict(trainer.best_weights)
+    return {"network": built, "seconds": seconds, "precision": precision, "matmul": rate}
 
 
 class Clock:
