@@ -1,6 +1,6 @@
 """The courses' recipes on MNIST and Fashion-MNIST, beside what the courses saw.
 
-    CIFRA_MIRROR=… python -m bench.courses        about 20 minutes on two cores
+    CIFRA_MIRROR=… python -m bench.courses        about 15 minutes on two cores
 
 Writes bench/results/courses.json, from which `python -m bench.readme` makes a table. One seed, that of params.yaml.
 """
@@ -23,6 +23,7 @@ RESULTS = ROOT / "bench" / "results"
 yaml = YAML()
 
 # Test accuracy after epochs 1 to 5 as the notebooks print it; they validate on the test set.
+OWN = ("fast_cnn", "best_cnn")  # bench.strength has them
 SEEN = {
     "mlp_64_128": [0.100, 0.280, 0.427, 0.507, 0.538],
     "conv_net": [0.714, 0.752, 0.777, 0.789, 0.800],
@@ -38,6 +39,7 @@ def main() -> None:
             "results": {name: whole(Path(folder) / name, name) for name in ("mnist", "fashion_mnist")},
             "seen": SEEN,
             "curves": curves(Path(folder) / "curves"),
+            "int8": int8(Path(folder) / "mnist"),
         }
     files.write_json(RESULTS / "courses.json", found)
 
@@ -50,6 +52,12 @@ def whole(folder: Path, dataset: str) -> list[dict[str, Any]]:
             run(folder, stage, network)
     run(folder, "compare")
     return [dict(row) for row in files.read_csv(folder / "reports" / "comparison.csv")]
+
+
+def int8(folder: Path) -> list[dict[str, Any]]:
+    """What quantising the networks trained on MNIST would bring, and which are kept."""
+    run(folder, "quantize")
+    return [dict(row) for row in files.read_csv(folder / "models" / "int8" / "comparison.csv")]
 
 
 def curves(folder: Path) -> dict[str, list[float]]:
@@ -66,6 +74,8 @@ def curves(folder: Path) -> dict[str, list[float]]:
 def prepare(folder: Path, changes: dict[str, Any], split: dict[str, Any] | None = None) -> None:
     params = yaml.load(ROOT / "params.yaml")
     params.update(changes)
+    for network in OWN:
+        del params["models"][network]
     params["split"].update(split or {})
     folder.mkdir()
     yaml.dump(params, folder / "params.yaml")

@@ -36,6 +36,16 @@ WORDS = {
         "`python -m bench.courses` makes this table.",
         "after": "Fashion-MNIST, after epoch",
         "course": "the course saw",
+        "train": "| network | type | the notebooks' loop | Cifra | times as fast | of the matrix-multiply rate "
+        "| accuracy | noise |",
+        "train_note": "Seconds per epoch of MNIST, medians of {rounds} seeds, the two loops in turns "
+        "({processor}, {cores} threads, torch {torch}). Geometric mean: **{geometric_mean} ×**. The accuracy after one "
+        "epoch is Cifra's minus the notebooks', the noise two standard errors of that; `make bench-train` makes this.",
+        "strength": "| network | data set | test accuracy | seeds | seconds of training |",
+        "strength_note": "Mean ± standard deviation over the seeds; `python -m bench.strength` makes this table.",
+        "int8": "| network, on MNIST | bytes in int8 | times as fast | accuracy | kept |",
+        "yes": "yes",
+        "no": "no",
         "serve": "| server | question | requests/s | Cifra's JSON is |",
         "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
         "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
@@ -48,6 +58,16 @@ WORDS = {
         "la hace `python -m bench.courses`.",
         "after": "Fashion-MNIST, tras la época",
         "course": "lo que vio el curso",
+        "train": "| red | tipo | el bucle de los cuadernos | Cifra | veces más rápido "
+        "| de la velocidad de multiplicar matrices | exactitud | ruido |",
+        "train_note": "Segundos por época de MNIST, medianas de {rounds} semillas, los dos bucles por turnos "
+        "({processor}, {cores} hilos, torch {torch}). Media geométrica: **{geometric_mean} ×**. La exactitud tras una "
+        "época es la de Cifra menos la de los cuadernos, el ruido dos errores estándar; lo hace `make bench-train`.",
+        "strength": "| red | conjunto | exactitud de prueba | semillas | segundos de entrenamiento |",
+        "strength_note": "Media ± desviación típica entre semillas; esta tabla la hace `python -m bench.strength`.",
+        "int8": "| red, en MNIST | bytes en int8 | veces más rápido | exactitud | se queda |",
+        "yes": "sí",
+        "no": "no",
         "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
         "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
         "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
@@ -117,6 +137,45 @@ def after_epochs(found: dict[str, Any], language: str) -> list[str]:
     return [*lines, ""]
 
 
+def train(language: str) -> str:
+    """Our loop beside the notebooks', network by network."""
+    found = files.read_json(RESULTS / "train.json")
+    lines = [WORDS[language]["train"], "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for network, row in found["networks"].items():
+        seconds = [local(f"{median(row['seconds'][loop]):.2f}", language) for loop in ("notebook", "cifra")]
+        ratio = local(f"{row['ratio']:.1f} ×", language)
+        accuracy = [percent(row[name], language) for name in ("difference", "noise")]
+        share = percent(row["share_of_matmul"], language, 0)
+        lines.append(f"| `{network}` | {row['precision']} | {' | '.join([*seconds, ratio, share, *accuracy])} |")
+    rounds = min(len(row["seconds"]["cifra"]) for row in found["networks"].values())
+    mean = local(str(found["geometric_mean"]), language)
+    note = WORDS[language]["train_note"].format(**found["machine"], rounds=rounds, geometric_mean=mean)
+    return "\n".join([*lines, "", note, ""])
+
+
+def strength(language: str) -> str:
+    """Our own networks over their seeds."""
+    lines = [WORDS[language]["strength"], "|---|---|---:|---:|---:|"]
+    for name, row in files.read_json(RESULTS / "strength.json")["trained"].items():
+        network, dataset = name.split()
+        accuracy = f"{percent(row['mean'], language)} ± {percent(row['deviation'], language)}"
+        seconds = local(f"{median(row['seconds']):.1f}", language)
+        lines.append(f"| `{network}` | `{dataset}` | {accuracy} | {len(row['accuracy'])} | {seconds} |")
+    return "\n".join([*lines, "", WORDS[language]["strength_note"], ""])
+
+
+def int8(language: str) -> str:
+    """What quantising brings, network by network."""
+    lines = [WORDS[language]["int8"], "|---|---:|---:|---:|---|"]
+    for row in files.read_json(RESULTS / "courses.json")["int8"]:
+        size = percent(int(row["int8_bytes"]) / int(row["bytes"]), language, 0)
+        accuracy = " → ".join(percent(row[name], language) for name in ("accuracy", "int8_accuracy"))
+        kept = WORDS[language]["yes" if row["kept"] == "True" else "no"]
+        ratio = local(f"{float(row['times_as_fast']):.1f} ×", language)
+        lines.append(f"| `{row['network']}` | {size} | {ratio} | {accuracy} | {kept} |")
+    return "\n".join([*lines, ""])
+
+
 def serve(language: str) -> str:
     """One image per request, nested JSON, 16 connections: every server's median of its rounds."""
     found = files.read_json(RESULTS / "serve.json")
@@ -146,7 +205,14 @@ def local(number: str, language: str) -> str:
     return number.replace(".", ",") if language == "es" else number
 
 
-SECTIONS: dict[str, Callable[[str], str]] = {"digits": digits, "courses": courses, "serve": serve}
+SECTIONS: dict[str, Callable[[str], str]] = {
+    "digits": digits,
+    "courses": courses,
+    "train": train,
+    "strength": strength,
+    "int8": int8,
+    "serve": serve,
+}
 
 
 if __name__ == "__main__":
