@@ -49,7 +49,7 @@ class Augment(Section):
 
     turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees
     slant: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels to the side for each pixel up
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the size
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the width, and by another chance of the height
     shift: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels
     elastic: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels that each node of the sheet is pulled
     stroke: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels on each side of a stroke
