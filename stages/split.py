@@ -6,15 +6,16 @@ python -m stages.split
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from stages.core import datasets, params, paths
+from stages.core.augment import augment
 from stages.core.command import command
 from stages.core.datasets import SETS, Labelled
 from stages.core.errors import UserError
-from stages.core.params import Params
+from stages.core.params import Augment, Params
 
 Sets = dict[str, Labelled]
 
@@ -24,13 +25,15 @@ def main() -> None:
     raw = datasets.facts(paths.RAW)
     sets = subset(split(datasets.arrays(paths.RAW), chosen), chosen)
     copies = chosen.digits.copies if raw["dataset"] == "digits" else 0
-    sets["train"], is_copy = with_affine_copies(sets["train"], copies, chosen.seed)
+    sets["train"], is_copy = with_copies(sets["train"], copies, chosen.digits.augment, chosen.seed)
+    sets["validation"], _ = with_copies(sets["validation"], copies, chosen.digits.augment, chosen.seed)
     facts = {
         "dataset": raw["dataset"],
         "classes": raw["classes"],
         "shape": [1, chosen.split.image_size, chosen.split.image_size],
         "raw_sha256": raw["sha256"],
         "mirrors": raw["dataset"] in datasets.MIRRORS,
+        "copies": copies,
         "validation_from": chosen.split.validation_from,
         "counts": {name: counts(sets[name], len(raw["classes"])) for name in SETS},
         **pixels(sets["train"]),
@@ -79,28 +82,16 @@ def divide(images: Labelled, taken: float | int, seed: int) -> tuple[Labelled, L
     return tuple(Labelled(images.images[part], images.labels[part]) for part in map(np.sort, (left, out)))  # type: ignore[return-value]
 
 
-def with_affine_copies(images: Labelled, copies: int, seed: int) -> tuple[Labelled, datasets.Array]:
-    """Each image and slightly turned, slanted, scaled and shifted copies of it, and which of all are copies (1)."""
+def with_copies(images: Labelled, copies: int, change: Augment, seed: int) -> tuple[Labelled, datasets.Array]:
+    """Each image and so many changed copies of it, shuffled, and which of all are copies (1)."""
     if not copies:
         return images, np.zeros(len(images), np.uint8)
-    random = np.random.default_rng(seed)
-    rounds = [images.images] + [np.stack([affine(image, random) for image in images.images]) for _ in range(copies)]
-    everything = Labelled(np.concatenate(rounds), np.tile(images.labels, copies + 1))
-    order = random.permutation(len(everything))  # some recipes do not shuffle
+    own, generator = torch.from_numpy(images.images).unsqueeze(1), torch.Generator().manual_seed(seed)
+    changed = [(augment(own, change, generator) * 255).round().byte().squeeze(1).numpy() for _ in range(copies)]
+    everything = Labelled(np.concatenate([images.images, *changed]), np.tile(images.labels, copies + 1))
+    order = np.random.default_rng(seed).permutation(len(everything))  # some recipes do not shuffle
     is_copy = (order >= len(images)).astype(np.uint8)
     return Labelled(everything.images[order], everything.labels[order]), is_copy
-
-
-def affine(image: datasets.Array, random: np.random.Generator) -> datasets.Array:
-    turn, slant = np.deg2rad(random.uniform(-10, 10)), random.uniform(-0.15, 0.15)
-    zoom = random.uniform(0.88, 1.08)
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    linear = rotation @ np.array([[1, slant], [0, 1]]) / zoom
-    centre = np.array(image.shape) / 2
-    offset = centre - linear @ (centre + random.uniform(-1.5, 1.5, 2))
-    matrix = (*linear[0], offset[0], *linear[1], offset[1])
-    moved = Image.fromarray(image).transform(image.shape, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    return np.asarray(moved)
 
 
 def counts(images: Labelled, classes: int) -> list[int]:

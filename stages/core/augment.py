@@ -12,7 +12,7 @@ from torch.nn import functional
 from stages.core.params import Augment
 
 NODES = 5  # along each side of the sheet that is bent; what lies between them follows smoothly
-DRAWN = {"stroke": 1, "hole": 2, "turn": 1, "slant": 1, "zoom": 1, "shift": 2, "mirror": 1, "bend": 2 * NODES**2}
+DRAWN = {"stroke": 1, "hole": 2, "turn": 1, "slant": 1, "zoom": 2, "shift": 2, "mirror": 1, "bend": 2 * NODES**2}
 
 Draws = dict[str, Tensor]
 
@@ -53,10 +53,10 @@ def _draw(count: int, generator: torch.Generator) -> Draws:
 def _mapping(draws: Draws, settings: Augment, height: int, width: int) -> Tensor:
     """[N, 2, terms]: how much each term of `_sheet` adds to x and y of where a pixel is fetched, from -1 to 1."""
     turn, slant = radians(settings.turn) * draws["turn"], settings.slant * draws["slant"]
-    zoom = 1 + settings.zoom * draws["zoom"]
-    cos, sin = turn.cos() / zoom, turn.sin() / zoom
-    across = torch.cat([cos, slant * cos - sin], dim=1)
-    down = torch.cat([sin, slant * sin + cos], dim=1)
+    wide, tall = (1 + settings.zoom * draws["zoom"]).split(1, dim=1)
+    cos, sin = turn.cos(), turn.sin()
+    across = torch.cat([cos / wide, (slant * cos - sin) / tall], dim=1)
+    down = torch.cat([sin / wide, (slant * sin + cos) / tall], dim=1)
     bend = settings.elastic * draws["bend"].unflatten(1, (2, NODES**2))
     shift = settings.shift * draws["shift"].unsqueeze(2)
     mapping = torch.cat([torch.stack([across, down], dim=1), shift, bend], dim=2)

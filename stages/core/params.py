@@ -22,9 +22,26 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class Augment(Section):
+    """How far a training image may be changed, to either side; 0 leaves it. All 0 is the image as it is."""
+
+    turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees
+    slant: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels to the side for each pixel up
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the width, and by another chance of the height
+    shift: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels
+    elastic: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels that each node of the sheet is pulled
+    stroke: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels on each side of a stroke
+    erase: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels a side of a square
+    mirror: bool = False  # left for right, every other image
+
+
+Precision = Literal["auto", "fp32", "tf32", "bf16"]
+
+
 class Digits(Section):
     test_share: Share
     copies: Annotated[int, Field(ge=0, le=100)]
+    augment: Augment
 
 
 class Subset(Section):
@@ -42,22 +59,6 @@ class Split(Section):
 
 class Render(Section):
     test_images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=12)]
-
-
-class Augment(Section):
-    """How far a training image may be changed, to either side; 0 leaves it. All 0 is the image as it is."""
-
-    turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees
-    slant: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels to the side for each pixel up
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the size
-    shift: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels
-    elastic: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels that each node of the sheet is pulled
-    stroke: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels on each side of a stroke
-    erase: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels a side of a square
-    mirror: bool = False  # left for right, every other image
-
-
-Precision = Literal["auto", "fp32", "tf32", "bf16"]
 
 
 class Speed(Section):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.prepare import frame
+from stages.core import digits
 from stages.core.errors import UserError
 from stages.core.fetch import Original, fetch
 
@@ -37,8 +37,8 @@ def _digits() -> Source:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    framed = np.stack([frame(image) for image in images.reshape(-1, 8, 8)])
-    return Source(DIGITS, {}, {"train_images": framed, "train_labels": labels.astype(np.uint8)})
+    enlarged = digits.enlarge(images.reshape(-1, 8, 8))
+    return Source(DIGITS, {}, {"train_images": enlarged, "train_labels": labels.astype(np.uint8)})
 
 
 def _mnist_like(dataset: str) -> Source:

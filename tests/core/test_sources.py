@@ -56,12 +56,12 @@ def test_digits_need_no_network(digits: sources.Source) -> None:
 
 
 def test_digits_lie_in_a_box_of_20(digits: sources.Source) -> None:
-    images = digits.arrays["train_images"]
-    for axis in (1, 2):
-        inked = images.any(axis=axis)
-        extents = 28 - inked.argmax(axis=1) - inked[:, ::-1].argmax(axis=1)
-        assert extents.max() == 20
-    assert images.max(axis=(1, 2)).min() == 255
+    inked = digits.arrays["train_images"] > 0
+    lines = [inked.any(axis=axis) for axis in (1, 2)]
+    longer = np.maximum(*(28 - line.argmax(axis=1) - line[:, ::-1].argmax(axis=1) for line in lines))
+    assert longer.min() >= 19
+    assert longer.max() == 20
+    assert digits.arrays["train_images"].max(axis=(1, 2)).min() == 255
 
 
 def test_digits_are_centred_by_their_mass(digits: sources.Source) -> None:

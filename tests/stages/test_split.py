@@ -6,6 +6,7 @@ import pytest
 from stages import split
 from stages.core import datasets, params, sources
 from stages.core.datasets import SETS, Array, Labelled
+from stages.core.params import Augment
 from stages.core.paths import RAW, SPLIT
 from tests.workspace import CLASSES, Workspace, easy_images
 
@@ -171,10 +172,12 @@ def test_the_pixels_of_the_training_set_are_described(workspace: Workspace) -> N
 def test_copies_are_made_of_digits_alone(workspace: Workspace) -> None:
     publish_raw(dataset="mnist")
     done(workspace, digits__copies=3)
-    assert sizes()["train"] == 180
+    assert sizes() == {"train": 180, "validation": 20, "test": 100}
+    assert datasets.facts()["copies"] == 0
     publish_raw(dataset="digits")
     done(workspace, digits__copies=3)
-    assert sizes() == {"train": 720, "validation": 20, "test": 100}
+    assert sizes() == {"train": 720, "validation": 80, "test": 100}
+    assert datasets.facts()["copies"] == 3
 
 
 def test_without_copies_the_training_images_are_the_sources_own(workspace: Workspace) -> None:
@@ -216,32 +219,31 @@ def test_digits_are_disjoint_before_and_after_copying(workspace: Workspace, digi
     sets = split.split(digits, chosen)
     own = {name: hashes(held.images) for name, held in sets.items()}
     assert sum(map(len, own.values())) == len(set.union(*own.values())) == 1797
-    copied, _ = split.with_affine_copies(sets["train"], 1, chosen.seed)
+    copied, _ = split.with_copies(sets["train"], 1, chosen.digits.augment, chosen.seed)
     assert not hashes(copied.images) & (own["test"] | own["validation"])
+
+
+def test_the_validation_set_holds_its_own_images_and_their_copies(workspace: Workspace) -> None:
+    publish_raw(dataset="digits")
+    done(workspace, digits__copies=0)
+    own, trained = hashes(datasets.load("validation").images), hashes(datasets.load("train").images)
+    done(workspace, digits__copies=2)
+    held = hashes(datasets.load("validation").images)
+    assert own < held
+    assert not held & trained
 
 
 def test_copies_come_with_the_label_of_their_image() -> None:
     images, labels = easy_images(20)
     flat = images.copy()
     flat[:] = (labels * 20 + 20)[:, np.newaxis, np.newaxis]  # an image that no turn or shift can hide
-    copied, _ = split.with_affine_copies(Labelled(flat, labels), 4, seed=1)
+    copied, _ = split.with_copies(Labelled(flat, labels), 4, params.load().digits.augment, seed=1)
     assert len(copied) == 100
     assert np.array_equal(copied.images[:, 14, 14], copied.labels * 20 + 20)
 
 
-def test_copies_are_small_changes() -> None:
-    random = np.random.default_rng(0)
-    image = np.zeros((28, 28), np.uint8)
-    image[9:19, 9:19] = 255
-    for _ in range(50):
-        copy = split.affine(image, random).astype(float)
-        centre = [float((copy.sum(axis=1 - axis) @ np.arange(28)) / copy.sum()) for axis in (0, 1)]
-        assert np.abs(np.array(centre) - 13.5).max() < 2.2
-        assert 0.7 < copy.sum() / image.sum() < 1.4
-
-
 def test_copies_are_seeded() -> None:
     labelled = Labelled(*easy_images(20))
-    first, again, other = (split.with_affine_copies(labelled, 2, seed)[0].images for seed in (1, 1, 2))
+    first, again, other = (split.with_copies(labelled, 2, Augment(turn=9), seed)[0].images for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
