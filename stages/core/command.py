@@ -1,6 +1,7 @@
 """What every stage shares on the command line: a real --help, exit codes, and errors in one line."""
 
 import inspect
+import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
@@ -13,7 +14,10 @@ from stages.core.errors import UserError
 
 
 def command(main: Callable[..., int | None], usage: str) -> None:
-    """Run a stage from the shell. Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
+    """Run a stage from the shell.
+
+    Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted, 141 nobody reads what it says any more.
+    """
     parser = ArgumentParser(
         prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
         description=usage,
@@ -25,6 +29,10 @@ def command(main: Callable[..., int | None], usage: str) -> None:
     processes.end_with_dvc()
     try:
         code = main(**arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _be_silent()
+        sys.exit(141)
     except UserError as error:
         sys.exit(_say(error))
     except KeyboardInterrupt:
@@ -40,6 +48,13 @@ def _add(parser: ArgumentParser, parameter: Parameter) -> None:
         parser.add_argument(parameter.name, help=about)
     else:
         parser.add_argument(f"--{parameter.name}", default=parameter.default, help=about)
+
+
+def _be_silent() -> None:
+    """Else Python would try once more at its end, and tell of its failure."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _say(error: UserError) -> int:

@@ -4,6 +4,11 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 LOOK_S = 0.5
 
@@ -26,10 +31,30 @@ def is_alive(process: int) -> bool:
 def end_with_dvc() -> None:
     """Die when DVC dies: killed alone it leaves its stage running, and its next start deletes what that one makes."""
     if "DVC_STAGE" in os.environ and sys.platform != "win32":
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True, name="parent").start()
+        threading.Thread(target=_watch, args=(_up_to_dvc(),), daemon=True, name="parents").start()
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOK_S)
+def _up_to_dvc() -> "list[tuple[Process, int]]":
+    """Each process with the number of its parent, from ours to the child of DVC: between them may stand a shell.
+
+    What DVC starts has DVC_STAGE in its environment, and DVC itself has not.
+    """
+    import psutil
+
+    process = psutil.Process()
+    chain = [(process, process.ppid())]
+    with suppress(psutil.Error):  # a process of another user or of the system: not one between DVC and us
+        while (parent := process.parent()) and "DVC_STAGE" in parent.environ():
+            chain.append((parent, parent.ppid()))
+            process = parent
+    return chain
+
+
+def _watch(chain: "list[tuple[Process, int]]") -> None:
+    """Whoever loses its parent is given another one at once, even while that parent is a zombie."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        while all(process.ppid() == parent for process, parent in chain):
+            time.sleep(LOOK_S)
     os._exit(143)  # at any moment, as by kill -9, which every stage survives

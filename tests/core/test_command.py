@@ -1,7 +1,12 @@
+import os
+import subprocess
+import sys
+
 import pytest
 
 from stages.core.command import command
 from stages.core.errors import UserError
+from tests.workspace import ROOT
 
 
 def exit_code(main: object, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
@@ -70,3 +75,14 @@ def test_help_is_the_usage_as_it_was_written(
 ) -> None:
     assert exit_code(lambda: None, monkeypatch, "--help") == 0
     assert "What it does.\n\n    and how\n" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes")
+@pytest.mark.parametrize("main", ["lambda: print('a' * 10**6)", "lambda: print('a')"], ids=["at once", "at the end"])
+def test_when_nobody_reads_a_stage_ends_without_a_word(main: str) -> None:
+    script = f"from stages.core.command import command; command({main}, '')"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,10 +1,13 @@
 """verify, trace, doctor and the end of a stage, held against DVC and MLflow themselves."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,14 +83,32 @@ def long_training(repository: Repository) -> Iterator[Repository]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell of a parent's death")
 def test_a_training_ends_when_dvc_alone_is_killed_and_the_doctor_sees_what_is_left(long_training: Repository) -> None:
+    """With /bin/sh, which on Debian stays between DVC and the training."""
     root = long_training.path
-    command = ["dvc", "repro", f"train@{NETWORK}"]
-    dvc = subprocess.Popen(command, cwd=root, env=long_training.environment(), stdout=subprocess.PIPE)
-    while not list(root.glob(".checkpoints/*/*.safetensors")):
-        assert dvc.poll() is None
-        time.sleep(0.05)
-    dvc.kill()
-    dvc.communicate(timeout=20)  # to the end of the pipe, which the training holds too
+    with started(long_training, "dvc", "repro", f"train@{NETWORK}", SHELL="/bin/sh") as dvc:
+        while not list(root.glob(".checkpoints/*/*.safetensors")):
+            assert dvc.poll() is None
+            time.sleep(0.05)
+        dvc.kill()
+        dvc.communicate(timeout=20)  # to the end of the pipe, which the training holds too
     found = long_training.run("python", "-m", "stages.doctor", code=1)
     assert f".dvc/tmp/rwlock is held by process {dvc.pid}" in found
     assert "of a training that was killed: `dvc repro` goes on from it" in found
+
+
+@contextmanager
+def started(repository: Repository, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """In a process group of its own, of which nothing outlives the test."""
+    process = subprocess.Popen(
+        command,
+        cwd=repository.path,
+        env=repository.environment() | environment,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
