@@ -62,7 +62,7 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
 
 def log_curves(client: Any, run: str, network: str) -> None:
     """The epochs that were not logged while the training ran."""
-    logged = {metric.step for metric in client.get_metric_history(run, "validation_loss")}
+    logged = store.logged_epochs(client, run)
     for row in files.read_csv(WEIGHTS / network / "epochs.csv"):
         values = {name: float(value) for name, value in row.items()}
         if int(values["epoch"]) not in logged:

@@ -16,7 +16,7 @@ from stages.core.errors import UserError
 def command(main: Callable[..., int | None], usage: str) -> None:
     """Run a stage from the shell.
 
-    Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted, 141 nobody reads what it says any more.
+    Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted (143 by SIGTERM), 141 nobody reads any more.
     """
     parser = ArgumentParser(
         prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
@@ -28,15 +28,16 @@ def command(main: Callable[..., int | None], usage: str) -> None:
     arguments: dict[str, Any] = vars(parser.parse_args())
     processes.end_with_dvc()
     try:
-        code = main(**arguments)
-        sys.stdout.flush()
+        with processes.interruptible():
+            code = main(**arguments)
+            sys.stdout.flush()
     except BrokenPipeError:
         _be_silent()
         sys.exit(141)
     except UserError as error:
         sys.exit(_say(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as interruption:
+        sys.exit(_say_what_is_left(interruption))
     if code:
         sys.exit(code)
 
@@ -48,6 +49,12 @@ def _add(parser: ArgumentParser, parameter: Parameter) -> None:
         parser.add_argument(parameter.name, help=about)
     else:
         parser.add_argument(f"--{parameter.name}", default=parameter.default, help=about)
+
+
+def _say_what_is_left(interruption: KeyboardInterrupt) -> int:
+    again = ["`dvc repro` runs this stage again"] if "DVC_STAGE" in os.environ else []
+    print(": ".join(["interrupted", *getattr(interruption, "__notes__", again)]), file=sys.stderr, flush=True)
+    return getattr(interruption, "exit_code", 130)
 
 
 def _be_silent() -> None:

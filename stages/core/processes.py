@@ -1,10 +1,13 @@
-"""Which processes are alive, and a stage that does not outlive the DVC that started it."""
+"""Which processes are alive, and how a stage ends: with the DVC that started it, or when it is told to."""
 
 import os
+import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,3 +61,28 @@ def _watch(chain: "list[tuple[Process, int]]") -> None:
         while all(process.ppid() == parent for process, parent in chain):
             time.sleep(LOOK_S)
     os._exit(143)  # at any moment, as by kill -9, which every stage survives
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or the SIGTERM of whoever stops programs. Its notes say what the user should know."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A signal to end raises Interrupted, so that a stage leaves nothing half-written; the second ends it at once."""
+    wanted = [signal.SIGTERM] + [signal.SIGINT] * (signal.getsignal(signal.SIGINT) != signal.SIG_IGN)
+    before = {number: signal.signal(number, _interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
+    raise Interrupted(number)

@@ -1,6 +1,7 @@
 """A training is shown live in MLflow, and never waits for it."""
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,13 +19,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.logged: list[int] = []
-        self.ended = threading.Event()
+        self.status = ""
 
-    def update_run(self, run: str, status: str) -> None:
-        assert (run, status) == ("run", "RUNNING")
-
-    def set_terminated(self, run: str) -> None:
-        self.ended.set()
+    def set_terminated(self, run: str, status: str) -> None:
+        self.status = status
 
 
 def trainer_after(epoch: int) -> Any:
@@ -39,6 +37,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(store, "experiment", lambda client, dataset: "1")
     monkeypatch.setattr(store, "reap", lambda client, experiment: None)
     monkeypatch.setattr(store, "open_run", lambda client, record: "run")
+    monkeypatch.setattr(store, "take_up", lambda client, run: setattr(client, "status", "RUNNING"))
+    monkeypatch.setattr(store, "logged_epochs", lambda client, run: set(recorder.logged))
     monkeypatch.setattr(store, "log_epoch", lambda client, run, epoch, values: recorder.logged.append(epoch))
     return recorder
 
@@ -48,16 +48,27 @@ def wait_for(thread: threading.Thread) -> None:
     assert not thread.is_alive()
 
 
-def test_every_epoch_arrives_before_the_training_ends(client: Recorder) -> None:
+def log(*epochs: int) -> None:
+    """A training of these epochs, each after MLflow is reached."""
     connected = threading.Event()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "open_run", lambda *_: connected.set() or "run")
         with LiveRun(RECORD) as run:
             connected.wait(5)
-            for epoch in (1, 2, 3):
+            for epoch in epochs:
                 run.epoch(trainer_after(epoch))
+
+
+def test_every_epoch_arrives_before_the_training_ends(client: Recorder) -> None:
+    log(1, 2, 3)
     assert client.logged == [1, 2, 3]
-    assert client.ended.is_set()
+    assert client.status == "FINISHED"
+
+
+def test_an_epoch_that_is_trained_again_is_not_logged_again(client: Recorder) -> None:
+    log(1, 2)
+    log(2, 3)
+    assert client.logged == [1, 2, 3]
 
 
 def test_a_short_training_does_not_touch_mlflow(client: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,10 +105,28 @@ def test_a_store_that_hangs_is_left_behind(client: Recorder, monkeypatch: pytest
     wait_for(run.thread)
 
 
-def test_a_training_that_failed_leaves_its_run_open(client: Recorder) -> None:
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_how_a_training_ended_is_told(client: Recorder, error: type[BaseException], status: str) -> None:
     run = LiveRun(RECORD)
-    with pytest.raises(ValueError, match="trouble"), run:
-        raise ValueError("trouble")
-    assert not client.ended.is_set()
-    run.epochs.put(None)
+    run.epoch(trainer_after(1))
+    while not client.logged:
+        assert run.thread.is_alive()
+    with pytest.raises(error), run:
+        raise error
+    wait_for(run.thread)
+    assert (client.logged, client.status) == ([1], status)
+
+
+def test_an_interruption_does_not_wait_for_a_store_that_hangs(
+    client: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = threading.Event()
+    monkeypatch.setattr(live, "HURRY_S", 0.1)
+    monkeypatch.setattr(store, "connect", lambda: hanging.wait(10) and client)
+    run = LiveRun(RECORD)
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), run:
+        raise KeyboardInterrupt
+    assert time.monotonic() - begin < 5
+    hanging.set()
     wait_for(run.thread)

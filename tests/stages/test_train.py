@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -157,6 +158,40 @@ def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: 
     killed = published(ready)
     ready.run("train", NETWORK)
     assert published(ready) == killed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(
+    ready: Workspace, how: signal.Signals, code: int
+) -> None:
+    ready.set(models__mlp_64_128__epochs=200)
+    command = [sys.executable, "-m", "stages.train", NETWORK]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    folder = CHECKPOINTS / fingerprint()
+    with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True) as running:
+        while not list(folder.glob("[0-9]*.safetensors")):
+            assert running.poll() is None
+            time.sleep(0.002)
+        running.send_signal(how)
+        said = running.communicate(timeout=10)[1]
+    kept = int(max(folder.iterdir()).name.split("-")[0])
+    assert running.returncode == code
+    assert said == f"interrupted: `dvc repro` goes on after epoch {kept}\n"
+    assert published(ready) == {}
+    assert list(Path().rglob("*.partial")) == []
+    assert f"{NETWORK}: going on after epoch {kept} of 200" in ready.run("train", NETWORK).out
+
+
+def test_a_training_interrupted_in_its_first_epoch_begins_again(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "fit", interrupt)
+    assert ready.run("train", NETWORK) == (130, "", "interrupted: `dvc repro` begins again\n")
 
 
 def test_a_kill_while_publishing_repeats_no_epoch(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
