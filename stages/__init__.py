@@ -1,7 +1,6 @@
-"""No dependency reports anything to anybody: said to the environment before any of them is imported."""
+"""What holds before any dependency is imported: none reports anything to anybody, and a stage can be ended."""
 
 import os
-import signal
 import sys
 
 QUIET = {
@@ -14,6 +13,7 @@ QUIET = {
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
-# `python -m stages.STAGE` is about to import for seconds: until it listens itself, Ctrl-C ends it without a traceback.
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if sys.argv[:1] == ["-m"]:  # `python -m stages.STAGE`, which is about to import for seconds
+    from stages.core import processes
+
+    processes.begin()

@@ -26,7 +26,6 @@ def command(main: Callable[..., int | None], usage: str) -> None:
     for parameter in inspect.signature(main).parameters.values():
         _add(parser, parameter)
     arguments: dict[str, Any] = vars(parser.parse_args())
-    processes.end_with_dvc()
     try:
         with processes.interruptible():
             code = main(**arguments)

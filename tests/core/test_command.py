@@ -8,7 +8,6 @@ from subprocess import PIPE
 
 import pytest
 
-from stages.core import processes
 from stages.core.command import command
 from stages.core.errors import UserError
 from tests.workspace import ROOT
@@ -85,7 +84,6 @@ def test_under_dvc_it_is_said_what_comes_next(
     def main() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(processes, "end_with_dvc", lambda: None)
     monkeypatch.setenv("DVC_STAGE", "split")
     assert exit_code(main, monkeypatch) == 130
     assert capsys.readouterr().err == "interrupted: `dvc repro` runs this stage again\n"
