@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.core import datasets, files, params, store
 from stages.core.command import command
+from stages.core.errors import UserError
 from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 
 CHAMPION = "champion"
@@ -18,11 +19,18 @@ RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 
 def main() -> None:
     names = list(params.load().models)
-    client = store.connect()
-    runs = {name: record(client, name) for name in names}
     champion = files.read_json(REPORTS / "champion.json")["network"]
     registered = f"cifra-{datasets.facts()['dataset']}"
-    register(client, registered, runs[champion])
+    try:
+        client = store.connect()
+        runs = {name: record(client, name) for name in names}
+        register(client, registered, runs[champion])
+    except store.troubles() as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"MLflow's store {store.address()} does not work ({reason}). Once it does, run `dvc repro track`; "
+            "`python -m stages.doctor` looks into the local one"
+        ) from None
     print(f"MLflow holds {len(names)} runs; models:/{registered}@{CHAMPION} is {champion}. See them with `make ui`")
 
 

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 AFTER_S = 30  # a shorter training is over before MLflow would be imported, and `track` records it
-FLUSH_S = 10
-HURRY_S = 1  # for a training that was interrupted
+FLUSH_S = 2
 
 
 class LiveRun:
@@ -24,6 +23,7 @@ class LiveRun:
         self.record = record
         self.epochs: queue.SimpleQueue[Epoch | str] = queue.SimpleQueue()
         self.ended = threading.Event()
+        self.reached = threading.Event()
         self.thread = threading.Thread(target=self._deliver, daemon=True, name="mlflow")
         self.thread.start()
 
@@ -36,10 +36,11 @@ class LiveRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait a moment for what is on its way."""
+        """Wait a moment for what is on its way, unless MLflow was not even reached."""
         self.ended.set()
         self.epochs.put("FINISHED" if kind is None else "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED")
-        self.thread.join(FLUSH_S if kind is None else HURRY_S)
+        if self.reached.is_set():
+            self.thread.join(FLUSH_S)
 
     def _deliver(self) -> None:
         if self.ended.wait(AFTER_S):
@@ -49,6 +50,7 @@ class LiveRun:
             store.reap(client, store.experiment(client, self.record["dataset"]))
             run = store.open_run(client, self.record)
             store.take_up(client, run)
+            self.reached.set()
             client.set_terminated(run, self._log_epochs(client, run))
         except Exception as error:
             print(

@@ -23,20 +23,32 @@ if TYPE_CHECKING:
 
 FINGERPRINT = "fingerprint"
 HOST, PROCESS = "cifra.host", "cifra.process"
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # seconds; else minutes
 
 
 def connect() -> "MlflowClient":
     """A client of MLFLOW_TRACKING_URI, by default of the SQLite file at the root of the repository."""
+    for name, value in IMPATIENT.items():
+        os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", module="mlflow")  # it warns of its own dependencies
     import mlflow
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name, level in {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}.items():
+        logging.getLogger(name).setLevel(level)
     uri = address()
     if uri.startswith("sqlite:///"):
         create(Path(uri.removeprefix("sqlite:///")))
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
+
+
+def troubles() -> tuple[type[Exception], ...]:
+    """What a client raises when the store is away, locked or broken."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, RequestException, SQLAlchemyError
 
 
 def address() -> str:

@@ -50,13 +50,10 @@ def wait_for(thread: threading.Thread) -> None:
 
 def log(*epochs: int) -> None:
     """A training of these epochs, each after MLflow is reached."""
-    connected = threading.Event()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "open_run", lambda *_: connected.set() or "run")
-        with LiveRun(RECORD) as run:
-            connected.wait(5)
-            for epoch in epochs:
-                run.epoch(trainer_after(epoch))
+    with LiveRun(RECORD) as run:
+        assert run.reached.wait(5)
+        for epoch in epochs:
+            run.epoch(trainer_after(epoch))
 
 
 def test_every_epoch_arrives_before_the_training_ends(client: Recorder) -> None:
@@ -94,15 +91,19 @@ def test_an_mlflow_that_is_down_costs_one_line_and_no_failure(
     assert "dvc repro track" in said
 
 
-def test_a_store_that_hangs_is_left_behind(client: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["connect", "logged_epochs"])
+def test_a_store_that_hangs_is_left_behind(client: Recorder, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Before it was reached at once, and afterwards in a moment."""
     hanging = threading.Event()
     monkeypatch.setattr(live, "FLUSH_S", 0.1)
-    monkeypatch.setattr(store, "connect", lambda: hanging.wait(10) and client)
+    monkeypatch.setattr(store, where, lambda *_: hanging.wait(10) and client)
+    begin = time.monotonic()
     with LiveRun(RECORD) as run:
         run.epoch(trainer_after(1))
+    assert time.monotonic() - begin < 5
     assert client.logged == []
     hanging.set()
-    wait_for(run.thread)
+    run.thread.join()
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
@@ -115,18 +116,3 @@ def test_how_a_training_ended_is_told(client: Recorder, error: type[BaseExceptio
         raise error
     wait_for(run.thread)
     assert (client.logged, client.status) == ([1], status)
-
-
-def test_an_interruption_does_not_wait_for_a_store_that_hangs(
-    client: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hanging = threading.Event()
-    monkeypatch.setattr(live, "HURRY_S", 0.1)
-    monkeypatch.setattr(store, "connect", lambda: hanging.wait(10) and client)
-    run = LiveRun(RECORD)
-    begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), run:
-        raise KeyboardInterrupt
-    assert time.monotonic() - begin < 5
-    hanging.set()
-    wait_for(run.thread)

@@ -10,7 +10,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from tests.pipeline.conftest import NETWORKS, Repository, yaml
+from bench.clone import yaml
+from tests.pipeline.conftest import NETWORKS, Repository
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 

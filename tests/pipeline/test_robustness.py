@@ -97,15 +97,9 @@ def test_a_training_ends_when_dvc_alone_is_killed_and_the_doctor_sees_what_is_le
 
 
 @contextmanager
-def started(repository: Repository, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """In a process group of its own, of which nothing outlives the test."""
-    process = subprocess.Popen(
-        command,
-        cwd=repository.path,
-        env=repository.environment() | environment,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+def started(repository: Repository, *command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """With nothing that outlives the test."""
+    process = repository.start(*command, **environment)
     with process:
         try:
             yield process

@@ -1,5 +1,8 @@
 """MLflow is a view of the files: made from them, completed from them, and left alone where it is right."""
 
+import contextlib
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +191,29 @@ def test_parallel_first_starts_make_one_whole_store(tmp_path: Path) -> None:
         "print([len(client.get_metric_history(run.info.run_id, 'loss')) for run in runs])\n"
     )
     assert shell("-c", counting, cwd=tmp_path).out.strip() == "[20, 20, 20, 20]"
+
+
+def locked(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    return connection
+
+
+@pytest.mark.parametrize("trouble", ["down", "locked", "no database"])
+def test_a_store_that_does_not_work_is_one_line_within_a_bound(
+    tracked: Workspace, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """And what failed can be done later."""
+    database = Path("mlflow.db")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    if trouble == "down":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    if trouble == "no database":
+        database.write_bytes(b"not a database" * 100)
+    with contextlib.closing(locked(database)) if trouble == "locked" else contextlib.nullcontext():
+        begin = time.monotonic()
+        done = shell("-m", "stages.track", cwd=tracked.root)
+        assert time.monotonic() - begin < 60
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("error: MLflow's store ")
