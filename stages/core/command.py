@@ -29,7 +29,7 @@ def command(main: Callable[..., int | None], usage: str) -> None:
     try:
         with processes.interruptible():
             code = main(**arguments)
-            sys.stdout.flush()
+            print(end="", flush=True)
     except BrokenPipeError:
         _be_silent()
         sys.exit(141)
@@ -59,8 +59,8 @@ def _say_what_is_left(interruption: KeyboardInterrupt) -> int:
 def _be_silent() -> None:
     """Else Python would try once more at its end, and tell of its failure."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
 
 
 def _say(error: UserError) -> int:
