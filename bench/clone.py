@@ -45,7 +45,11 @@ class Clone:
     def run(self, *command: str, code: int = 0) -> str:
         """What the command prints, stdout and stderr together; it must end with that exit code."""
         with self.start(*command) as process:
-            said = process.communicate(timeout=900)[0]
+            try:
+                said = process.communicate(timeout=900)[0]
+            except BaseException:
+                process.kill()
+                raise
         assert process.returncode == code, said
         return said
 

@@ -11,35 +11,35 @@ What happened is kept in bench/results/soak.json. Exit codes: 0 all was as it sh
 """
 
 import argparse
-import hashlib
+import itertools
 import os
 import random
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import psutil
 
 from bench.clone import ROOT, Clone
+from bench.evidence import Hashes, differences, doubles, hashes, is_passing
 from stages.core import files
 
 RESULTS = ROOT / "bench" / "results" / "soak.json"
 NETWORK = "mlp_64_128"
-EPOCHS = 30
-RECIPE = {"epochs": EPOCHS, "batch_size": 16, "optimizer": "adam"}
-TOPS = ("data", "weights", "models", "metrics", "results", "reports", "figures")
+RECIPE = {"epochs": 30, "batch_size": 16, "optimizer": "adam"}
 RUNNING = re.compile(r"Running stage '(.*?)'")
 LIMIT_S = 300  # for a pipeline
 ENDED_S = 30  # for what lives on when DVC alone is dead
+PAUSE_S = 8  # at most, should the unbroken run have been held up
 PASSED_ON = 0.3  # share of the kills that let the first stage pass and wait for the next
 WAYS = {
     "SIGKILL to all": (signal.SIGKILL, "all"),
@@ -50,8 +50,6 @@ WAYS = {
     "SIGTERM to the stage": (signal.SIGTERM, "stage"),
     "Ctrl-C": (signal.SIGINT, "all"),
 }
-
-Hashes = Mapping[str, str]
 
 
 class Kill(NamedTuple):
@@ -74,29 +72,22 @@ class End(NamedTuple):
         return f"at the end: {'; '.join(self.troubles) or 'the same bytes'}"
 
 
-def soak(kills: int, seed: int, folder: Path) -> Iterator[Kill | End]:
-    unbroken = clone(folder / "unbroken")
-    seconds = durations(unbroken)
-    wanted = hashes(unbroken.path)
-    chance = random.Random(seed)
-    done = 0
-    while done < kills:
-        broken = clone(folder / f"broken {done}")
-        while done < kills and (outcome := kill(broken, seconds, wanted, chance)):
-            done += 1
-            yield outcome
-        said = repro(broken)
-        yield End(differences(wanted, hashes(broken.path)) + traces(said) + doubles(broken.path / "mlflow.db"))
+@dataclass(frozen=True)
+class Unbroken:
+    """What a pipeline leaves that nobody killed, and the seconds that each of its stages took."""
+
+    hashes: Hashes
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def run(cls, clone: Clone) -> Self:
+        seconds = durations(clone)
+        return cls(hashes(clone.path), seconds)
 
 
-def clone(path: Path) -> Clone:
-    return Clone(path, [NETWORK], RECIPE)
-
-
-def durations(unbroken: Clone) -> dict[str, float]:
-    """Run the pipeline; the seconds of each stage."""
+def durations(clone: Clone) -> dict[str, float]:
     begins = {}
-    with unbroken.start("dvc", "repro") as dvc:
+    with clone.start("dvc", "repro") as dvc:
         assert dvc.stdout
         for line in dvc.stdout:
             if found := RUNNING.search(line):
@@ -106,22 +97,40 @@ def durations(unbroken: Clone) -> dict[str, float]:
     return {stage: end - begin for (stage, begin), end in zip(begins.items(), ends, strict=True)}
 
 
-def kill(broken: Clone, seconds: dict[str, float], wanted: Hashes, chance: random.Random) -> Kill | None:
+def soak(kills: int, seed: int, unbroken: Unbroken, clones: Iterator[Clone]) -> Iterator[Kill | End]:
+    chance = random.Random(seed)
+    done = 0
+    while done < kills:
+        broken = next(clones)
+        while done < kills and (outcome := kill(broken, unbroken, chance)):
+            done += 1
+            yield outcome
+        said = repro(broken)
+        found = differences(unbroken.hashes, hashes(broken.path))
+        yield End(found + traces(said) + doubles(broken.path / "mlflow.db"))
+
+
+def clones(folder: Path) -> Iterator[Clone]:
+    return (Clone(folder / f"clone {number}", [NETWORK], RECIPE) for number in itertools.count())
+
+
+def kill(broken: Clone, unbroken: Unbroken, chance: random.Random) -> Kill | None:
     """None if the pipeline came to its end, or could not be hit in the way that was drawn."""
     way = chance.choice(list(WAYS))
     passes = int(chance.random() < PASSED_ON)
     share = 1.1 * chance.random() ** 0.5  # more often towards the end: the beginning is all imports
     with broken.start("dvc", "repro") as dvc:
         stage = wait_for_stage(dvc, passes)
-        time.sleep(share * seconds[stage] if stage else 0)
+        time.sleep(min(share * unbroken.seconds[stage], PAUSE_S) if stage else 0)
         begin = time.monotonic()
         hit = bool(stage) and send(dvc, *WAYS[way])
         said, outlived = last_words(dvc)
         ended = time.monotonic() - begin
     if hit:
         held = {name: digest for name, digest in hashes(broken.path).items() if not is_passing(name)}
-        return Kill(stage, way, ended, differences(wanted, {**wanted, **held}) + traces(said) + outlived)
-    return None if dvc.returncode == 0 else kill(mended(broken, said), seconds, wanted, chance)
+        changed = differences(unbroken.hashes, {**unbroken.hashes, **held})
+        return Kill(stage, way, ended, changed + traces(said) + outlived)
+    return None if dvc.returncode == 0 else kill(mended(broken, said), unbroken, chance)
 
 
 def repro(broken: Clone) -> str:
@@ -129,6 +138,10 @@ def repro(broken: Clone) -> str:
     with broken.start("dvc", "repro") as dvc:
         said: str = dvc.communicate(timeout=LIMIT_S)[0]
     return said if dvc.returncode == 0 else repro(mended(broken, said))
+
+
+def traces(said: str) -> list[str]:
+    return [f"a traceback: {said[said.index('Traceback') :]}"] if "Traceback" in said else []
 
 
 def mended(broken: Clone, said: str) -> Clone:
@@ -188,35 +201,6 @@ def last_words(dvc: subprocess.Popen[str]) -> tuple[str, list[str]]:
         return dvc.communicate()[0], [f"somebody lived on for {ENDED_S} s"]
 
 
-def traces(said: str) -> list[str]:
-    return [f"a traceback: {said[said.index('Traceback') :]}"] if "Traceback" in said else []
-
-
-def hashes(folder: Path) -> Hashes:
-    """Of all that the stages leave, and of what DVC says of it."""
-    found = [path for top in TOPS for path in (folder / top).rglob("*") if path.is_file()]
-    found += [folder / "dvc.lock"] if (folder / "dvc.lock").exists() else []
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
-
-
-def is_passing(name: str) -> bool:
-    """Of the half-way only: what the dead left unfinished, which the next run sweeps, and a lock not yet complete."""
-    return name == "dvc.lock" or ".partial" in name
-
-
-def differences(wanted: Hashes, found: Hashes) -> list[str]:
-    return [f"{name} differs" for name in sorted(wanted.keys() | found.keys()) if wanted.get(name) != found.get(name)]
-
-
-def doubles(store: Path) -> list[str]:
-    """One finished run, with every epoch once."""
-    with closing(sqlite3.connect(store)) as database:
-        runs = [status for (status,) in database.execute("SELECT status FROM runs")]
-        steps = [step for (step,) in database.execute("SELECT step FROM metrics WHERE key = 'validation_loss'")]
-    right = runs == ["FINISHED"] and sorted(steps) == list(range(1, EPOCHS + 1))
-    return [] if right else [f"MLflow holds {runs} with the epochs {steps}"]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kills", type=int, help="how many")
@@ -224,10 +208,12 @@ def main() -> int:
     arguments = parser.parse_args()
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="cifra-soak-") as folder:
-        for outcome in soak(arguments.kills, arguments.seed, Path(folder)):
+        scratch = clones(Path(folder))
+        for outcome in soak(arguments.kills, arguments.seed, Unbroken.run(next(scratch)), scratch):
             outcomes.append(outcome)
             print(outcome, flush=True)
-    keep(arguments.seed, outcomes)
+            keep(arguments.seed, outcomes)
+    print(total())
     return int(any(outcome.troubles for outcome in outcomes))
 
 
@@ -243,13 +229,13 @@ def keep(seed: int, outcomes: Sequence[Kill | End]) -> None:
         "longest_s": round(max(kill.ended_s for kill in kills), 1),
     }
     held = files.read_json(RESULTS) if RESULTS.exists() else {}
-    seeds = held | {str(seed): found}
-    files.write_json(RESULTS, seeds)
-    total = sum(each["kills"] for each in seeds.values())
-    troubles = sum(len(each["troubles"]) for each in seeds.values())
-    print(
-        f"{len(kills)} kills; with those of other seeds {total}, and {troubles} troubles: {RESULTS.relative_to(ROOT)}"
-    )
+    files.write_json(RESULTS, held | {str(seed): found})
+
+
+def total() -> str:
+    seeds = files.read_json(RESULTS).values()
+    kills, troubles = sum(each["kills"] for each in seeds), sum(len(each["troubles"]) for each in seeds)
+    return f"{kills} kills over all seeds, {troubles} troubles: {RESULTS.relative_to(ROOT)}"
 
 
 if __name__ == "__main__":

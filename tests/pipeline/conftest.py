@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.clone import Clone
+from bench.soak import Unbroken
 
 NETWORKS = ("mlp_64_128", "lenet_32")
 
@@ -13,9 +15,26 @@ class Repository(Clone):
 
 
 @pytest.fixture(scope="session")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """After its first `dvc repro`, at a path with a space and an accent."""
-    made = Repository(tmp_path_factory.mktemp("cifra año 1"))
-    made.run("dvc", "repro")
+def _first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, Unbroken]:
+    made = Repository(tmp_path_factory.mktemp("cifra 1"))
+    unbroken = Unbroken.run(made)
     made.commit()
-    return made
+    return made, unbroken
+
+
+@pytest.fixture(scope="session")
+def repository(_first: tuple[Repository, Unbroken]) -> Repository:
+    """After its first `dvc repro`, at a path with a space."""
+    return _first[0]
+
+
+@pytest.fixture(scope="session")
+def unbroken(_first: tuple[Repository, Unbroken]) -> Unbroken:
+    """How that first `dvc repro` went."""
+    return _first[1]
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Iterator[Repository]:
+    """As it was before, at other paths, which have accents too."""
+    return (Repository(tmp_path / "otro año" / str(number)) for number in range(100))
