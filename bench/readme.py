@@ -49,7 +49,7 @@ WORDS = {
         "unmeasured": "not measured: there was no such machine",
         "of": "of",
         "soak": "So far {kills} kills in {pipelines} pipelines (SIGKILL, SIGTERM, Ctrl-C; to DVC, to the stage or to "
-        "both; in every stage) left {troubles} other bytes, leftovers, tracebacks or processes that lived on.",
+        "both; in {stages} stages) left {troubles} other bytes, leftovers, tracebacks or processes that lived on.",
         "serve": "| server | question | requests/s | Cifra's JSON is |",
         "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
         "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
@@ -75,7 +75,7 @@ WORDS = {
         "unmeasured": "sin medir: no había tal máquina",
         "of": "de",
         "soak": "Hasta ahora, {kills} interrupciones en {pipelines} ejecuciones (SIGKILL, SIGTERM, Ctrl-C; a DVC, a la "
-        "etapa o a ambos; en todas las etapas) dejaron {troubles} bytes distintos, restos, errores o procesos vivos.",
+        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos, errores o procesos vivos.",
         "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
         "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
         "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
@@ -177,6 +177,7 @@ def soak(language: str) -> str:
     """Over all seeds."""
     seeds = files.read_json(RESULTS / "soak.json").values()
     sums = {name: sum(each[name] for each in seeds) for name in ("kills", "pipelines")}
+    sums["stages"] = len({stage for each in seeds for stage in each["stages"]})
     return WORDS[language]["soak"].format(troubles=sum(len(each["troubles"]) for each in seeds), **sums) + "\n"
 
 

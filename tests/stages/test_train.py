@@ -139,8 +139,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("wait_s", [0, 0.013, 0.037])
-def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: float) -> None:
+def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace) -> None:
     """In a process of its own, some time after its first checkpoint: in an epoch, or while one is written."""
     ready.set(models__mlp_64_128__epochs=60)
     script = f"{UNRECORDED}; train.main({NETWORK!r})"
@@ -150,7 +149,7 @@ def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: 
     while not list(folder.glob("[0-9]*.safetensors")):
         assert running.poll() is None
         time.sleep(0.002)
-    time.sleep(wait_s)
+    time.sleep(0.013)
     running.kill()
     assert running.wait() == -signal.SIGKILL
     assert published(ready) == {}
@@ -162,10 +161,7 @@ def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(
-    ready: Workspace, how: signal.Signals, code: int
-) -> None:
+def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(ready: Workspace) -> None:
     ready.set(models__mlp_64_128__epochs=200)
     command = [sys.executable, "-m", "stages.train", NETWORK]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -174,10 +170,10 @@ def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(
         while not list(folder.glob("[0-9]*.safetensors")):
             assert running.poll() is None
             time.sleep(0.002)
-        running.send_signal(how)
+        running.terminate()
         said = running.communicate(timeout=10)[1]
     kept = int(max(folder.iterdir()).name.split("-")[0])
-    assert running.returncode == code
+    assert running.returncode == 128 + signal.SIGTERM
     assert said == f"interrupted: `dvc repro` goes on after epoch {kept}\n"
     assert published(ready) == {}
     assert list(Path().rglob("*.partial")) == []
