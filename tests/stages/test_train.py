@@ -162,7 +162,7 @@ def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
 def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(ready: Workspace) -> None:
-    ready.set(models__mlp_64_128__epochs=200)
+    ready.set(models__mlp_64_128__epochs=60)
     command = [sys.executable, "-m", "stages.train", NETWORK]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     folder = CHECKPOINTS / fingerprint()
@@ -177,7 +177,7 @@ def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(ready: Workspace
     assert said == f"interrupted: `dvc repro` goes on after epoch {kept}\n"
     assert published(ready) == {}
     assert list(Path().rglob("*.partial")) == []
-    assert f"{NETWORK}: going on after epoch {kept} of 200" in ready.run("train", NETWORK).out
+    assert f"{NETWORK}: going on after epoch {kept} of 60" in ready.run("train", NETWORK).out
 
 
 def test_a_training_interrupted_in_its_first_epoch_begins_again(
