@@ -27,10 +27,11 @@ test: setup  ## run all tests
 	pytest
 
 .PHONY: lint
-lint: setup  ## formatting, lint, types
+lint: setup  ## formatting, lint, types, and whether a fault is known of a package
 	ruff format --check .
 	ruff check .
 	mypy
+	@python -m bench.audit
 
 .PHONY: ui
 ui: setup  ## compare runs in MLflow at http://127.0.0.1:5000
@@ -50,7 +51,7 @@ bench-train: setup  ## measure the training loop beside the notebooks' own
 	python -m bench.train
 
 .PHONY: soak
-soak: setup  ## kill stages at KILLS random moments (200), and compare every byte with an unbroken run
+soak: setup  ## kill the pipeline at KILLS random moments (200), and compare every byte with an unbroken run
 	python -m bench.soak $(or $(KILLS),200)
 
 .PHONY: clean

@@ -46,6 +46,20 @@ WORDS = {
         "int8": "| network, on MNIST | bytes in int8 | times as fast | accuracy | kept |",
         "yes": "yes",
         "no": "no",
+        "exact": "| beside a first run (CPU, one thread) | weights | ONNX files | largest difference of a weight "
+        "| other answers |",
+        "exact_note": "Networks with the very same bytes, of {networks}, after {epochs} epochs on few images; torch "
+        "{torch}, {machine}. The ONNX file says with how many threads and on what it was trained, so its bytes differ "
+        "there in any case. `python -m bench.exact` makes this table.",
+        "again": "once more, in the same place",
+        "clone": "in another clone",
+        "path": "in a clone at a longer path, with spaces and accents",
+        "threads": "two threads",
+        "cuda": "CUDA",
+        "unmeasured": "not measured: there was no such machine",
+        "of": "of",
+        "soak": "So far {kills} kills in {pipelines} pipelines (SIGKILL, SIGTERM, Ctrl-C; to DVC, to the stage or to "
+        "both; in {stages} stages) left {troubles} other bytes, leftovers, tracebacks or processes that lived on.",
         "serve": "| server | question | requests/s | Cifra's JSON is |",
         "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
         "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
@@ -68,6 +82,20 @@ WORDS = {
         "int8": "| red, en MNIST | bytes en int8 | veces más rápido | exactitud | se queda |",
         "yes": "sí",
         "no": "no",
+        "exact": "| frente a una primera vez (CPU, un hilo) | pesos | archivos ONNX | mayor diferencia de un peso "
+        "| otras respuestas |",
+        "exact_note": "Redes con los mismos bytes, de {networks}, tras {epochs} épocas con pocas imágenes; torch "
+        "{torch}, {machine}. El archivo ONNX dice con cuántos hilos y dónde se entrenó: sus bytes difieren ahí en todo "
+        "caso. Esta tabla la hace `python -m bench.exact`.",
+        "again": "otra vez, en el mismo lugar",
+        "clone": "en otro clon",
+        "path": "en un clon con una ruta más larga, con espacios y acentos",
+        "threads": "dos hilos",
+        "cuda": "CUDA",
+        "unmeasured": "sin medir: no había tal máquina",
+        "of": "de",
+        "soak": "Hasta ahora, {kills} interrupciones en {pipelines} ejecuciones (SIGKILL, SIGTERM, Ctrl-C; a DVC, a la "
+        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos, errores o procesos vivos.",
         "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
         "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
         "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
@@ -189,6 +217,29 @@ def serve(language: str) -> str:
     return "\n".join([*lines, "", WORDS[language]["serve_note"].format(**found), ""])
 
 
+def exact(language: str) -> str:
+    found = files.read_json(RESULTS / "exact.json")
+    words = WORDS[language]
+    lines = [words["exact"], "|---|---:|---:|---:|---:|"]
+    for name, seen in found["situations"].items():
+        cells = [words["unmeasured"], "", "", ""]
+        if seen:
+            networks, answers = (f" {words['of']} {count}" for count in (found["networks"], seen["answers"]))
+            largest = local(f"{seen['largest']:.0e}", language) if seen["largest"] else "0"
+            same = [f"{seen[what]}{networks}" for what in ("same_weights", "same_models")]
+            cells = [*same, largest, f"{seen['other_answers']}{answers}"]
+        lines.append(f"| {words[name]} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", words["exact_note"].format(**found), ""])
+
+
+def soak(language: str) -> str:
+    """Over all seeds."""
+    seeds = files.read_json(RESULTS / "soak.json").values()
+    sums = {name: sum(each[name] for each in seeds) for name in ("kills", "pipelines")}
+    sums["stages"] = len({stage for each in seeds for stage in each["stages"]})
+    return WORDS[language]["soak"].format(troubles=sum(len(each["troubles"]) for each in seeds), **sums) + "\n"
+
+
 def percent(value: str | float, language: str, decimals: int = 2) -> str:
     return local(f"{100 * float(value):.{decimals}f} %", language)
 
@@ -212,6 +263,8 @@ SECTIONS: dict[str, Callable[[str], str]] = {
     "strength": strength,
     "int8": int8,
     "serve": serve,
+    "exact": exact,
+    "soak": soak,
 }
 
 

@@ -1,148 +1,241 @@
-"""Kill stages with SIGKILL at random moments, run them again, and hold every file against an unbroken run.
+"""Kill the pipeline at random moments, run it again, and hold every byte against an unbroken run.
 
     python -m bench.soak 200
     python -m bench.soak 200 --seed 7
 
-A small pipeline (200 images, one network) in a scratch folder, its stages as processes, without DVC. As DVC does,
-the outputs of a stage are deleted before it starts. Exit codes: 0 every run ended in the same bytes, 1 one did not.
+The whole pipeline of dvc.yaml on few images, with one network, in scratch clones. `dvc repro` is started, ended in one
+of the WAYS at a random moment of a random stage, and started again, until it comes to its end. After each kill no
+published file may hold other bytes than in an unbroken run, nobody may live on, and nobody may have shown a traceback;
+at the end every file and dvc.lock are those of the unbroken run, and MLflow holds every epoch once.
+What happened is kept in bench/results/soak.json. Exit codes: 0 all was as it should be, 1 something was not.
 """
 
 import argparse
-import hashlib
+import itertools
 import os
 import random
-import shutil
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
-from ruamel.yaml import YAML
+import psutil
 
-ROOT = Path(__file__).parents[1]
+from bench.clone import ROOT, Clone
+from bench.evidence import Hashes, differences, doubles, hashes, is_passing
+from stages.core import files
+
+RESULTS = ROOT / "bench" / "results" / "soak.json"
 NETWORK = "mlp_64_128"
-OUTPUTS = {
-    "download": ["data/raw"],
-    "split": ["data/split"],
-    "train": [f"weights/{NETWORK}"],
-    "export": [f"models/{NETWORK}.onnx", f"models/{NETWORK}.json"],
-    "evaluate": [f"metrics/{NETWORK}.json", f"results/{NETWORK}"],
+RECIPE = {"epochs": 30, "batch_size": 16, "optimizer": "adam"}
+RUNNING = re.compile(r"Running stage '(.*?)'")
+LIMIT_S = 300  # for a pipeline
+ENDED_S = 30  # for what lives on when DVC alone is dead
+PAUSE_S = 8  # at most, should the unbroken run have been held up
+PASSED_ON = 0.3  # share of the kills that let the first stage pass and wait for the next
+WAYS = {
+    "SIGKILL to all": (signal.SIGKILL, "all"),
+    "SIGKILL to DVC": (signal.SIGKILL, "dvc"),
+    "SIGKILL to the stage": (signal.SIGKILL, "stage"),
+    "SIGTERM to all": (signal.SIGTERM, "all"),
+    "SIGTERM to DVC": (signal.SIGTERM, "dvc"),
+    "SIGTERM to the stage": (signal.SIGTERM, "stage"),
+    "Ctrl-C": (signal.SIGINT, "all"),
 }
-PER_NETWORK = ("train", "export", "evaluate")
-LIMIT_S = 120  # for one stage
-
-Hashes = Mapping[str, str]
 
 
 class Kill(NamedTuple):
     stage: str
-    moment_s: float
-    hit: bool
-    """Whether the stage was still running."""
-    differences: list[str]
+    way: str
+    ended_s: float
+    """From the kill to the end of the last process."""
+    troubles: list[str]
 
     def __str__(self) -> str:
-        what = "killed after" if self.hit else "had ended before"
-        return f"{self.stage} {what} {self.moment_s:.2f} s: {', '.join(self.differences) or 'the same bytes'}"
+        return f"{self.stage}, {self.way}: {'; '.join(self.troubles) or f'well, ended in {self.ended_s:.1f} s'}"
 
 
-def soak(kills: int, seed: int, folder: Path) -> Iterator[Kill]:
-    """Each kill starts from a copy of the unbroken run."""
-    unbroken = folder / "unbroken"
-    set_out(unbroken)
-    seconds = {stage: run(unbroken, stage) for stage in OUTPUTS}
-    wanted = hashes(unbroken)
+class End(NamedTuple):
+    """Of a pipeline that was killed before."""
+
+    troubles: list[str]
+
+    def __str__(self) -> str:
+        return f"at the end: {'; '.join(self.troubles) or 'the same bytes'}"
+
+
+@dataclass(frozen=True)
+class Unbroken:
+    """What a pipeline leaves that nobody killed, and the seconds that each of its stages took."""
+
+    hashes: Hashes
+    seconds: Mapping[str, float]
+
+    @classmethod
+    def run(cls, clone: Clone) -> Self:
+        seconds = durations(clone)
+        return cls(hashes(clone.path), seconds)
+
+
+def durations(clone: Clone) -> dict[str, float]:
+    begins = {}
+    with clone.start("dvc", "repro") as dvc:
+        assert dvc.stdout
+        for line in dvc.stdout:
+            if found := RUNNING.search(line):
+                begins[found[1]] = time.monotonic()
+    assert dvc.returncode == 0
+    ends = [*list(begins.values())[1:], time.monotonic()]
+    return {stage: end - begin for (stage, begin), end in zip(begins.items(), ends, strict=True)}
+
+
+def soak(kills: int, seed: int, unbroken: Unbroken, clones: Iterator[Clone]) -> Iterator[Kill | End]:
     chance = random.Random(seed)
-    for number in range(kills):
-        # Every stage in turn; more often towards its end, since the beginning is all imports.
-        stage = list(OUTPUTS)[number % len(OUTPUTS)]
-        moment = seconds[stage] * chance.random() ** 0.5
-        broken = folder / f"kill {number}"
-        shutil.copytree(unbroken, broken)
-        delete_outputs(broken, stage)
-        hit = kill(broken, stage, moment)
-        run(broken, stage)
-        yield Kill(stage, moment, hit, differences(wanted, hashes(broken)))
-        shutil.rmtree(broken)
+    done = 0
+    while done < kills:
+        broken = next(clones)
+        while done < kills and (outcome := kill(broken, unbroken, chance)):
+            done += 1
+            yield outcome
+        said = repro(broken)
+        found = differences(unbroken.hashes, hashes(broken.path))
+        yield End(found + traces(said) + doubles(broken.path / "mlflow.db"))
 
 
-def set_out(folder: Path) -> None:
-    yaml = YAML()
-    params: dict[str, Any] = yaml.load(ROOT / "params.yaml")
-    params |= {"dataset": "digits", "threads": 1, "accelerator": "cpu"}
-    params["digits"]["copies"] = 0
-    params["split"]["subset"] = {"train": 200, "validation": None, "test": 60}
-    params["models"] = {NETWORK: params["models"][NETWORK] | {"epochs": 30, "batch_size": 16, "optimizer": "adam"}}
-    folder.mkdir(parents=True)
-    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(params, file)
+def clones(folder: Path) -> Iterator[Clone]:
+    return (Clone(folder / f"clone {number}", [NETWORK], RECIPE) for number in itertools.count())
 
 
-def start(folder: Path, stage: str) -> subprocess.Popen[str]:
-    """In a process group of its own."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}", *([NETWORK] if stage in PER_NETWORK else [])],
-        cwd=folder,
-        env={**own, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def kill(broken: Clone, unbroken: Unbroken, chance: random.Random) -> Kill | None:
+    """None if the pipeline came to its end, or could not be hit in the way that was drawn."""
+    way = chance.choice(list(WAYS))
+    passes = int(chance.random() < PASSED_ON)
+    share = 1.1 * chance.random() ** 0.5  # more often towards the end: the beginning is all imports
+    with broken.start("dvc", "repro") as dvc:
+        stage = wait_for_stage(dvc, passes)
+        time.sleep(min(share * unbroken.seconds[stage], PAUSE_S) if stage else 0)
+        begin = time.monotonic()
+        hit = bool(stage) and send(dvc, *WAYS[way])
+        said, outlived = last_words(dvc)
+        ended = time.monotonic() - begin
+    if hit:
+        held = {name: digest for name, digest in hashes(broken.path).items() if not is_passing(name)}
+        changed = differences(unbroken.hashes, {**unbroken.hashes, **held})
+        return Kill(stage, way, ended, changed + traces(said) + outlived)
+    return None if dvc.returncode == 0 else kill(mended(broken, said), unbroken, chance)
 
 
-def run(folder: Path, stage: str) -> float:
-    """The seconds it took."""
-    begin = time.perf_counter()
-    with start(folder, stage) as process:
-        said = process.communicate(timeout=LIMIT_S)[1]
-    if process.returncode:
-        raise RuntimeError(f"{stage} in {folder} failed: {said.strip()}")
-    return time.perf_counter() - begin
+def repro(broken: Clone) -> str:
+    """What `dvc repro` says, undisturbed and to its end."""
+    with broken.start("dvc", "repro") as dvc:
+        said: str = dvc.communicate(timeout=LIMIT_S)[0]
+    return said if dvc.returncode == 0 else repro(mended(broken, said))
 
 
-def kill(folder: Path, stage: str, moment_s: float) -> bool:
-    with start(folder, stage) as process:
-        try:
-            process.wait(moment_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-    return process.returncode == -signal.SIGKILL
+def traces(said: str) -> list[str]:
+    return [f"a traceback: {said[said.index('Traceback') :]}"] if "Traceback" in said else []
 
 
-def delete_outputs(folder: Path, stage: str) -> None:
-    for path in (folder / name for name in OUTPUTS[stage]):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def mended(broken: Clone, said: str) -> Clone:
+    """DVC writes two of its own files in place, and may die in between: then the doctor says what to do."""
+    with broken.start("python", "-m", "stages.doctor") as doctor:
+        advice = doctor.communicate()[0]
+    lines = re.findall(r"^(?:\.dvc/tmp/rwlock|dvc\.lock) .*: `(rm [^`]*)`$", advice, re.MULTILINE)
+    if not lines:
+        raise RuntimeError(f"dvc repro failed, though nobody killed it: {said}\nThe doctor: {advice}")
+    for line in lines:
+        broken.run(*line.split())
+    return broken
 
 
-def hashes(folder: Path) -> Hashes:
-    """Of all files below data, weights, models, metrics and results, half-written leftovers included."""
-    tops = {output.split("/")[0] for outputs in OUTPUTS.values() for output in outputs}
-    files = (path for top in sorted(tops) for path in (folder / top).rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def wait_for_stage(dvc: subprocess.Popen[str], passes: int) -> str:
+    """The stage that runs after that many others have begun; empty if there is none."""
+    assert dvc.stdout
+    stage = ""
+    for line in dvc.stdout:
+        if found := RUNNING.search(line):
+            stage = found[1]
+            if not passes:
+                return stage
+            passes -= 1
+    return ""
 
 
-def differences(wanted: Hashes, found: Hashes) -> list[str]:
-    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+def send(dvc: subprocess.Popen[str], number: signal.Signals, whom: str) -> bool:
+    """Whether there was somebody to take the signal: between two stages the next is waited for."""
+    while dvc.poll() is None:
+        if whom == "all":
+            os.killpg(dvc.pid, number)
+        if whom == "dvc":
+            dvc.send_signal(number)
+        if whom != "stage" or send_to_stage(dvc.pid, number):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def send_to_stage(dvc: int, number: signal.Signals) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(dvc).children(recursive=True):
+            if process.cmdline()[1:2] == ["-m"]:  # and not a shell between the two
+                process.send_signal(number)
+                return True
+    return False
+
+
+def last_words(dvc: subprocess.Popen[str]) -> tuple[str, list[str]]:
+    """What was said until the last process let go of the pipe."""
+    try:
+        return dvc.communicate(timeout=LIMIT_S if dvc.poll() is None else ENDED_S)[0], []
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(dvc.pid, signal.SIGKILL)
+        return dvc.communicate()[0], [f"somebody lived on for {ENDED_S} s"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kills", type=int, help="how many")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and ways (default: %(default)s)")
     arguments = parser.parse_args()
-    failed = hit = 0
+    outcomes = []
     with tempfile.TemporaryDirectory(prefix="cifra-soak-") as folder:
-        for number, outcome in enumerate(soak(arguments.kills, arguments.seed, Path(folder)), 1):
-            print(f"{number}/{arguments.kills} {outcome}", flush=True)
-            failed, hit = failed + bool(outcome.differences), hit + outcome.hit
-    print(f"{hit} of {arguments.kills} stages were killed while they ran; {failed} ended in other bytes")
-    return int(failed > 0)
+        scratch = clones(Path(folder))
+        for outcome in soak(arguments.kills, arguments.seed, Unbroken.run(next(scratch)), scratch):
+            outcomes.append(outcome)
+            print(outcome, flush=True)
+            keep(arguments.seed, outcomes)
+    print(total())
+    return int(any(outcome.troubles for outcome in outcomes))
+
+
+def keep(seed: int, outcomes: Sequence[Kill | End]) -> None:
+    """Beside what other seeds found."""
+    kills = [outcome for outcome in outcomes if isinstance(outcome, Kill)]
+    found = {
+        "kills": len(kills),
+        "pipelines": len(outcomes) - len(kills),
+        "troubles": [str(outcome) for outcome in outcomes if outcome.troubles],
+        "ways": dict(sorted(Counter(kill.way for kill in kills).items())),
+        "stages": dict(sorted(Counter(kill.stage for kill in kills).items())),
+        "longest_s": round(max(kill.ended_s for kill in kills), 1),
+    }
+    held = files.read_json(RESULTS) if RESULTS.exists() else {}
+    files.write_json(RESULTS, held | {str(seed): found})
+
+
+def total() -> str:
+    seeds = files.read_json(RESULTS).values()
+    kills, troubles = sum(each["kills"] for each in seeds), sum(len(each["troubles"]) for each in seeds)
+    return f"{kills} kills over all seeds, {troubles} troubles: {RESULTS.relative_to(ROOT)}"
 
 
 if __name__ == "__main__":

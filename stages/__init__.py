@@ -1,6 +1,7 @@
-"""No dependency reports anything to anybody: said to the environment before any of them is imported."""
+"""What holds before any dependency is imported: none reports anything to anybody, and a stage can be ended."""
 
 import os
+import sys
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -11,3 +12,8 @@ QUIET = {
 
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
+
+if sys.argv[:1] == ["-m"]:  # `python -m stages.STAGE`, which is about to import for seconds
+    from stages.core import processes
+
+    processes.begin()

@@ -82,7 +82,7 @@ def loaded(name: str, data: bytes) -> Model:
     """The file as the server would load it, with all its checks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.onnx"
-        path.write_bytes(data)
+        files.write(path, data)
         try:
             return Model.load(path)
         except ModelError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from stages.core import datasets, files, params, store
 from stages.core.command import command
+from stages.core.errors import UserError
 from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 
 CHAMPION = "champion"
@@ -19,11 +20,18 @@ RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 
 def main() -> None:
     names = list(params.load().models)
-    client = store.connect()
-    runs = {name: record(client, name) for name in names}
     champion = files.read_json(REPORTS / "champion.json")["network"]
     registered = f"cifra-{datasets.facts()['dataset']}"
-    register(client, registered, runs[champion])
+    try:
+        client = store.connect()
+        runs = {name: record(client, name) for name in names}
+        register(client, registered, runs[champion])
+    except store.troubles() as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"MLflow's store {store.address()} does not work ({reason}). Once it does, run `dvc repro track`; "
+            "`python -m stages.doctor` looks into the local one"
+        ) from None
     print(f"MLflow holds {len(names)} runs; models:/{registered}@{CHAMPION} is {champion}. See them with `make ui`")
 
 
@@ -63,7 +71,7 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
 
 def log_curves(client: Any, run: str, network: str) -> None:
     """The epochs that were not logged while the training ran."""
-    logged = {metric.step for metric in client.get_metric_history(run, "validation_loss")}
+    logged = store.logged_epochs(client, run)
     for row in files.read_csv(WEIGHTS / network / "epochs.csv"):
         values = {name: float(value) for name, value in row.items()}
         if int(values["epoch"]) not in logged:

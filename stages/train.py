@@ -31,7 +31,7 @@ def main(network: str) -> None:
     networks.check(chosen.models)
     record = shaping(network, chosen, datasets.facts())
     checkpoints = Checkpoints(record["fingerprint"])
-    with alone(network) as waited:
+    with checkpoints.announced(), alone(network) as waited:
         if waited and is_published(WEIGHTS / network, record["fingerprint"]):
             print(f"{network}: the other process has published this very training")
             return

@@ -1,11 +1,15 @@
 """Nothing here reads or writes a format that can run code, and nothing is installed that was not pinned."""
 
 import ast
+import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bench import audit
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for folder in ("serve", "stages") for path in (ROOT / folder).rglob("*.py"))
@@ -80,3 +84,49 @@ def test_installing_demands_the_hashes() -> None:
     installs = re.findall(r"pip install .*-r requirements\.lock", (ROOT / "Makefile").read_text(encoding="utf-8"))
     assert installs
     assert all("--require-hashes" in line for line in installs)
+
+
+def audited(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str, err: str = ""
+) -> tuple[int, str]:
+    """What `make lint` makes of what pip-audit says."""
+    monkeypatch.setattr(audit, "COMMAND", [sys.executable, "-c", f"import sys; print({out!r}); sys.exit({err!r})"])
+    return audit.main(), capsys.readouterr().out
+
+
+def test_a_known_fault_fails_and_says_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = [{"id": "PYSEC-1", "fix_versions": ["2.1"]}, {"id": "PYSEC-2", "fix_versions": []}]
+    said = {"dependencies": [{"name": "a", "version": "2.0", "vulns": faults}, {"name": "b", "skip_reason": "unknown"}]}
+    assert audited(monkeypatch, capsys, json.dumps(said)) == (
+        1,
+        "a 2.0 has PYSEC-1, mended in 2.1: `make lock`\na 2.0 has PYSEC-2, not mended yet\n"
+        "2 known faults; 1 of 2 packages were asked about\n",
+    )
+
+
+def test_no_known_fault_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"dependencies": [{"name": "a", "version": "2.0", "vulns": []}]}
+    assert audited(monkeypatch, capsys, json.dumps(said)) == (0, "0 known faults; 1 of 1 packages were asked about\n")
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "reason"),
+    [
+        ("", "No module named pip_audit", "pip-audit failed (No module named pip_audit)"),
+        ('{"dependencies": [{"name": "a", "skip_reason": "not found"}]}', "", "the index gave no answer about any"),
+    ],
+    ids=["no network", "an index without the data"],
+)
+def test_where_nobody_can_be_asked_it_is_said_and_lint_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str, err: str, reason: str
+) -> None:
+    code, said = audited(monkeypatch, capsys, out, err)
+    assert (code, said.count("\n")) == (0, 1)
+    assert said.startswith(f"known faults of packages: skipped, since {reason}")
+
+
+def test_lint_asks() -> None:
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    assert "python -m bench.audit" in recipe

@@ -73,6 +73,17 @@ class Checkpoints:
             return len(trainer.history.epochs)
         return 0
 
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Whoever interrupts a training learns how far it is kept."""
+        try:
+            yield
+        except KeyboardInterrupt as interruption:
+            kept = [int(path.name.split("-")[0]) for path in self._newest_first()]
+            start = f"goes on after epoch {kept[0]}" if kept else "begins again"
+            interruption.add_note(f"`dvc repro` {start}")
+            raise
+
     def delete(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 

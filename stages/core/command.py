@@ -1,6 +1,7 @@
 """What every stage shares on the command line: a real --help, exit codes, and errors in one line."""
 
 import inspect
+import os
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
@@ -13,7 +14,10 @@ from stages.core.errors import UserError
 
 
 def command(main: Callable[..., int | None], usage: str) -> None:
-    """Run a stage from the shell. Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted."""
+    """Run a stage from the shell.
+
+    Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted (143 by SIGTERM), 141 nobody reads any more.
+    """
     parser = ArgumentParser(
         prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
         description=usage,
@@ -22,13 +26,17 @@ def command(main: Callable[..., int | None], usage: str) -> None:
     for parameter in inspect.signature(main).parameters.values():
         _add(parser, parameter)
     arguments: dict[str, Any] = vars(parser.parse_args())
-    processes.end_with_dvc()
     try:
-        code = main(**arguments)
+        with processes.interruptible():
+            code = main(**arguments)
+            print(end="", flush=True)
+    except BrokenPipeError:
+        _be_silent()
+        sys.exit(141)
     except UserError as error:
         sys.exit(_say(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as interruption:
+        sys.exit(_say_what_is_left(interruption))
     if code:
         sys.exit(code)
 
@@ -40,6 +48,19 @@ def _add(parser: ArgumentParser, parameter: Parameter) -> None:
         parser.add_argument(parameter.name, help=about)
     else:
         parser.add_argument(f"--{parameter.name}", default=parameter.default, help=about)
+
+
+def _say_what_is_left(interruption: KeyboardInterrupt) -> int:
+    again = ["`dvc repro` runs this stage again"] if "DVC_STAGE" in os.environ else []
+    print(": ".join(["interrupted", *getattr(interruption, "__notes__", again)]), file=sys.stderr, flush=True)
+    return getattr(interruption, "exit_code", 130)
+
+
+def _be_silent() -> None:
+    """Else Python would try once more at its end, and tell of its failure."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
 
 
 def _say(error: UserError) -> int:

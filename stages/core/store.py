@@ -23,20 +23,32 @@ if TYPE_CHECKING:
 
 FINGERPRINT = "fingerprint"
 HOST, PROCESS = "cifra.host", "cifra.process"
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # seconds; else minutes
 
 
 def connect() -> "MlflowClient":
     """A client of MLFLOW_TRACKING_URI, by default of the SQLite file at the root of the repository."""
+    for name, value in IMPATIENT.items():
+        os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", module="mlflow")  # it warns of its own dependencies
     import mlflow
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name, level in {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}.items():
+        logging.getLogger(name).setLevel(level)
     uri = address()
     if uri.startswith("sqlite:///"):
         create(Path(uri.removeprefix("sqlite:///")))
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
+
+
+def troubles() -> tuple[type[Exception], ...]:
+    """What a client raises when the store is away, locked or broken."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, RequestException, SQLAlchemyError
 
 
 def address() -> str:
@@ -101,6 +113,17 @@ def open_run(client: "MlflowClient", record: dict[str, str]) -> str:
     return str(run.info.run_id)
 
 
+def take_up(client: "MlflowClient", run: str) -> None:
+    """Say that the run goes on, and in this process: under the name of the dead one before, it would be reaped."""
+    for name, value in writer().items():
+        client.set_tag(run, name, value)
+    client.update_run(run, "RUNNING")
+
+
+def logged_epochs(client: "MlflowClient", run: str) -> set[int]:
+    return {metric.step for metric in client.get_metric_history(run, "validation_loss")}
+
+
 def log_epoch(client: "MlflowClient", run: str, epoch: int, values: Mapping[str, float]) -> None:
     from mlflow.entities import Metric
 
@@ -112,13 +135,17 @@ def log_epoch(client: "MlflowClient", run: str, epoch: int, values: Mapping[str,
 def origin() -> dict[str, str]:
     """Tags: the stage, the experiment, and the commit that the work started from."""
     return {
-        HOST: socket.gethostname(),
-        PROCESS: str(os.getpid()),
+        **writer(),
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
         "dvc.exp": os.environ.get("DVC_EXP_NAME", ""),
         "git.base": os.environ.get("DVC_EXP_BASELINE_REV") or git("rev-parse", "HEAD"),
         "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
     }
+
+
+def writer() -> dict[str, str]:
+    """Tags: who will end the run, unless it dies before."""
+    return {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
 
 
 def git(*arguments: str) -> str:

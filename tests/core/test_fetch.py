@@ -164,6 +164,23 @@ def test_a_damaged_kept_file_is_found_and_fetched_again(server: Server, kept: by
     assert wanted.kept.read_bytes() == DATA
 
 
+def test_any_flipped_bit_in_a_kept_file_is_found(server: Server) -> None:
+    """By its name, every time; and the file is fetched again."""
+    server.manners = [answer(404)]
+    wanted = original(f"{server.url}/{NAME}")
+    wanted.kept.parent.mkdir(parents=True)
+    for bit in range(8 * len(DATA)):
+        data = bytearray(DATA)
+        data[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(fetching.Refused, match="wrong bytes"):
+            fetching._verify(wanted, bytes(data))
+    wanted.kept.write_bytes(data)
+    assert f"{wanted.kept}: wrong bytes" in refusal(wanted)
+    server.manners = [OK]
+    assert fetch(wanted) == DATA
+    assert wanted.kept.read_bytes() == DATA
+
+
 @pytest.mark.parametrize(
     ("manner", "said"),
     [

@@ -1,6 +1,7 @@
 """A training is shown live in MLflow, and never waits for it."""
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,13 +19,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.logged: list[int] = []
-        self.ended = threading.Event()
+        self.status = ""
 
-    def update_run(self, run: str, status: str) -> None:
-        assert (run, status) == ("run", "RUNNING")
-
-    def set_terminated(self, run: str) -> None:
-        self.ended.set()
+    def set_terminated(self, run: str, status: str) -> None:
+        self.status = status
 
 
 def trainer_after(epoch: int) -> Any:
@@ -39,6 +37,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(store, "experiment", lambda client, dataset: "1")
     monkeypatch.setattr(store, "reap", lambda client, experiment: None)
     monkeypatch.setattr(store, "open_run", lambda client, record: "run")
+    monkeypatch.setattr(store, "take_up", lambda client, run: setattr(client, "status", "RUNNING"))
+    monkeypatch.setattr(store, "logged_epochs", lambda client, run: set(recorder.logged))
     monkeypatch.setattr(store, "log_epoch", lambda client, run, epoch, values: recorder.logged.append(epoch))
     return recorder
 
@@ -48,16 +48,24 @@ def wait_for(thread: threading.Thread) -> None:
     assert not thread.is_alive()
 
 
+def log(*epochs: int) -> None:
+    """A training of these epochs, each after MLflow is reached."""
+    with LiveRun(RECORD) as run:
+        assert run.reached.wait(5)
+        for epoch in epochs:
+            run.epoch(trainer_after(epoch))
+
+
 def test_every_epoch_arrives_before_the_training_ends(client: Recorder) -> None:
-    connected = threading.Event()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "open_run", lambda *_: connected.set() or "run")
-        with LiveRun(RECORD) as run:
-            connected.wait(5)
-            for epoch in (1, 2, 3):
-                run.epoch(trainer_after(epoch))
+    log(1, 2, 3)
     assert client.logged == [1, 2, 3]
-    assert client.ended.is_set()
+    assert client.status == "FINISHED"
+
+
+def test_an_epoch_that_is_trained_again_is_not_logged_again(client: Recorder) -> None:
+    log(1, 2)
+    log(2, 3)
+    assert client.logged == [1, 2, 3]
 
 
 def test_a_short_training_does_not_touch_mlflow(client: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,21 +91,28 @@ def test_an_mlflow_that_is_down_costs_one_line_and_no_failure(
     assert "dvc repro track" in said
 
 
-def test_a_store_that_hangs_is_left_behind(client: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["connect", "logged_epochs"])
+def test_a_store_that_hangs_is_left_behind(client: Recorder, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Before it was reached at once, and afterwards in a moment."""
     hanging = threading.Event()
     monkeypatch.setattr(live, "FLUSH_S", 0.1)
-    monkeypatch.setattr(store, "connect", lambda: hanging.wait(10) and client)
+    monkeypatch.setattr(store, where, lambda *_: hanging.wait(10) and client)
+    begin = time.monotonic()
     with LiveRun(RECORD) as run:
         run.epoch(trainer_after(1))
+    assert time.monotonic() - begin < 5
     assert client.logged == []
     hanging.set()
-    wait_for(run.thread)
+    run.thread.join()
 
 
-def test_a_training_that_failed_leaves_its_run_open(client: Recorder) -> None:
+@pytest.mark.parametrize(("error", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_how_a_training_ended_is_told(client: Recorder, error: type[BaseException], status: str) -> None:
     run = LiveRun(RECORD)
-    with pytest.raises(ValueError, match="trouble"), run:
-        raise ValueError("trouble")
-    assert not client.ended.is_set()
-    run.epochs.put(None)
+    run.epoch(trainer_after(1))
+    while not client.logged:
+        assert run.thread.is_alive()
+    with pytest.raises(error), run:
+        raise error
     wait_for(run.thread)
+    assert (client.logged, client.status) == ([1], status)

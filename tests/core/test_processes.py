@@ -1,10 +1,13 @@
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stages.core import processes
@@ -12,60 +15,63 @@ from tests.workspace import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell of a parent's death")
 
-STAGE = "import time; from stages.core.command import command; command(lambda: time.sleep(60), '')"
-# As DVC: starts a stage and waits for it, and says which process that is.
-STARTER = (
-    "import subprocess, sys; "
-    f"stage = subprocess.Popen([sys.executable, '-c', {STAGE!r}]); print(stage.pid, flush=True); stage.wait()"
-)
+PLAIN = [sys.executable, "-m", "stages.train", "lenet_28"]
+ENDLESS_IMPORT = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+# dash, which is /bin/sh on Debian, starts even its last command as a child; other shells do so before a further one.
+THROUGH_A_SHELL = ["/bin/sh", "-c", f"{shlex.join(PLAIN)}; :"]
+throughs = pytest.mark.parametrize("command", [PLAIN, THROUGH_A_SHELL], ids=["plain", "through a shell"])
 
 
-def start(**environment: str) -> tuple[subprocess.Popen[str], int]:
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """To the stages, and to a torch that is being imported for a minute."""
+    (tmp_path / "torch.py").write_text(ENDLESS_IMPORT)
+    return f"{tmp_path}{os.pathsep}{ROOT}"
+
+
+@contextlib.contextmanager
+def started(path: str, command: list[str], **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """As DVC: a process that starts a stage, with this environment, and waits for it; and the stage's number."""
+    starter = f"import os, subprocess; subprocess.run({command!r}, env={{**os.environ, **{environment!r}}})"
     own = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
-    starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER],
-        env={**own, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        text=True,
+    process = subprocess.Popen(
+        [sys.executable, "-c", starter], env={**own, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
     )
-    assert starter.stdout
-    return starter, int(starter.stdout.readline())
+    with process:
+        assert process.stdout
+        stage = int(process.stdout.readline())
+        try:
+            yield process, stage
+        finally:
+            for number in (process.pid, stage):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
 
 @pytest.mark.slow
+@throughs
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_stage_ends_with_the_dvc_that_started_it(how: signal.Signals) -> None:
-    starter, stage = start(DVC_STAGE="train@one")
-    try:
-        wait_until_it_watches(stage)
+def test_a_stage_ends_with_the_dvc_that_started_it(path: str, command: list[str], how: signal.Signals) -> None:
+    with started(path, command, DVC_STAGE="train@one") as (starter, _):
         starter.send_signal(how)
-        starter.wait()
         starter.communicate(timeout=20 * processes.LOOK_S)  # to the end of the pipe: nobody holds it any more
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(stage, signal.SIGKILL)
 
 
 @pytest.mark.slow
-def test_a_stage_started_by_hand_outlives_the_shell() -> None:
-    starter, stage = start()
-    try:
+def test_a_stage_ends_with_its_shell(path: str) -> None:
+    with started(path, THROUGH_A_SHELL, DVC_STAGE="train@one") as (starter, _):
+        (shell,) = psutil.Process(starter.pid).children()
+        shell.kill()
+        starter.communicate(timeout=20 * processes.LOOK_S)
+
+
+@pytest.mark.slow
+@throughs
+def test_a_stage_started_by_hand_outlives_the_shell(path: str, command: list[str]) -> None:
+    with started(path, command) as (starter, _):
         starter.kill()
-        starter.wait()
         with pytest.raises(subprocess.TimeoutExpired):
             starter.communicate(timeout=4 * processes.LOOK_S)
-    finally:
-        os.kill(stage, signal.SIGKILL)
-    starter.communicate()
-
-
-def wait_until_it_watches(stage: int) -> None:
-    """Two threads: the stage and its watch."""
-    tasks = Path(f"/proc/{stage}/task")
-    if not tasks.parent.exists():
-        pytest.skip("without /proc the moment cannot be told")
-    while len(list(tasks.iterdir())) < 2:
-        assert processes.is_alive(stage)
 
 
 def test_a_process_that_has_ended_is_not_alive() -> None:

@@ -2,11 +2,13 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bench import soak
+from bench import evidence, soak
+from tests.pipeline.conftest import Repository
 from tests.recorded import flip_a_bit
 
 pytestmark = [
@@ -16,22 +18,25 @@ pytestmark = [
 ]
 
 
-def test_ten_kills_end_in_the_bytes_of_an_unbroken_run(tmp_path: Path) -> None:
-    outcomes = list(soak.soak(10, seed=1, folder=tmp_path))
-    assert [str(outcome) for outcome in outcomes if outcome.differences] == []
-    assert {outcome.stage for outcome in outcomes} == set(soak.OUTPUTS)
-    assert sum(outcome.hit for outcome in outcomes) >= 5
+def test_ten_kills_in_another_clone_end_in_the_bytes_of_an_unbroken_run(
+    unbroken: soak.Unbroken, others: Iterator[Repository]
+) -> None:
+    """dvc.lock included."""
+    outcomes = list(soak.soak(10, 1, unbroken, others))
+    assert [str(outcome) for outcome in outcomes if outcome.troubles] == []
+    assert len([outcome for outcome in outcomes if isinstance(outcome, soak.Kill)]) == 10
 
 
 def test_other_bytes_and_leftovers_would_be_noticed(tmp_path: Path) -> None:
     """Proof that the test above has teeth."""
-    for name in ("weights/a", "models/b.onnx"):
+    for name in ("weights/a", "models/b.onnx", "dvc.lock"):
         path = tmp_path / "one" / name
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"bytes")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
-    assert soak.differences(soak.hashes(tmp_path / "one"), soak.hashes(tmp_path / "two")) == []
+    assert evidence.differences(evidence.hashes(tmp_path / "one"), evidence.hashes(tmp_path / "two")) == []
     flip_a_bit(tmp_path / "two" / "weights" / "a")
+    flip_a_bit(tmp_path / "two" / "dvc.lock")
     (tmp_path / "two" / "models" / ".b.onnx.1.partial").touch()
-    found = soak.differences(soak.hashes(tmp_path / "one"), soak.hashes(tmp_path / "two"))
-    assert found == ["models/.b.onnx.1.partial", "weights/a"]
+    found = evidence.differences(evidence.hashes(tmp_path / "one"), evidence.hashes(tmp_path / "two"))
+    assert found == ["dvc.lock differs", "models/.b.onnx.1.partial differs", "weights/a differs"]

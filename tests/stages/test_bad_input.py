@@ -115,7 +115,7 @@ def test_an_interruption_is_exit_code_130(workspace: Workspace, monkeypatch: pyt
         raise KeyboardInterrupt
 
     monkeypatch.setattr("stages.core.sources.read", interrupt)
-    assert workspace.run("download") == Outcome(130, "", "")
+    assert workspace.run("download") == Outcome(130, "", "interrupted\n")
     assert workspace.files() == {}
 
 

@@ -1,5 +1,13 @@
 """MLflow is a view of the files: made from them, completed from them, and left alone where it is right."""
 
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +18,10 @@ from serve.model import Model
 from stages.core import files, networks, onnx_file, store
 from stages.core.datasets import facts
 from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
-from tests.workspace import CLASSES, COMPUTED, Workspace, publish_split, shell
+from tests.workspace import CLASSES, COMPUTED, ROOT, Workspace, publish_split, shell
 
 NETWORK = "mlp_64_128"
+CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::sqlalchemy.exc.SADeprecationWarning"),
@@ -165,26 +174,82 @@ def test_a_server_of_ones_own_takes_the_place_of_the_local_store(monkeypatch: py
     assert store.address() == "http://127.0.0.1:1"
 
 
-def test_parallel_first_starts_make_one_whole_store(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
+# Packages are imported once, which takes a processor ten seconds, and then every training is a process of its own.
+TRAININGS = f"""
+import os, sys
+from stages import train
+from stages.core import live, store
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+live.AFTER_S, live.FLUSH_S = 0, 60
+live.LiveRun.__enter__ = lambda run: run.reached.wait(60) and run  # as if training took long
+for folder in sys.argv[1:]:
+    if not os.fork():
+        os.chdir(folder)
+        train.main({NETWORK!r})
+        os._exit(0)
+sys.exit(sum(os.wait()[1] != 0 for _ in sys.argv[1:]))
+"""
 
-    script = (
-        "import sys, stages\n"
-        "from stages.core import store\n"
-        "client = store.connect()\n"
-        "run = client.create_run(store.experiment(client, 'digits')).info.run_id\n"
-        "for step in range(20):\n"
-        "    store.log_epoch(client, run, step, {'loss': step})\n"
-        "client.set_terminated(run)\n"
-    )
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda _: shell("-c", script, cwd=tmp_path), range(4)))
-    assert [outcome.code for outcome in outcomes] == [0] * 4, outcomes[0].err
-    counting = (
-        "import stages\n"
-        "from stages.core import store\n"
-        "client = store.connect()\n"
-        "runs = client.search_runs([store.experiment(client, 'digits')])\n"
-        "print([len(client.get_metric_history(run.info.run_id, 'loss')) for run in runs])\n"
-    )
-    assert shell("-c", counting, cwd=tmp_path).out.strip() == "[20, 20, 20, 20]"
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process that has imported much cannot be doubled")
+def test_eight_trainings_started_at_once_on_a_fresh_store_are_all_recorded(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of another seed, in a folder of its own, live in one store."""
+    publish_split()
+    folders = [Path(f"training {seed}") for seed in range(8)]
+    for seed, folder in enumerate(folders):
+        shutil.copytree("data", folder / "data")
+        workspace.set(seed=seed, models__mlp_64_128__epochs=2)
+        shutil.copyfile("params.yaml", folder / "params.yaml")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.root / 'mlflow.db'}")
+    outcome = shell("-c", TRAININGS, *map(str, folders))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert all((folder / WEIGHTS / NETWORK).is_dir() for folder in folders)
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as database:
+        assert database.execute("SELECT status FROM runs").fetchall() == [("FINISHED",)] * 8
+        logged = Counter(database.execute("SELECT run_uuid, key, step FROM metrics"))
+    assert {(name, step) for _, name, step in logged} == {(name, step) for name in CURVES for step in (1, 2)}
+    assert (len(logged), set(logged.values())) == (8 * len(CURVES) * 2, {1})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_kill_while_the_store_is_made_leaves_none_and_the_next_start_makes_it(workspace: Workspace) -> None:
+    """As soon as there are tables in it."""
+    script = "from pathlib import Path; from stages.core import store; store.create(Path('mlflow.db').absolute())"
+    with subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}) as making:
+        while not any(path.stat().st_size for path in Path().glob(".mlflow.db.*.partial")):
+            assert making.poll() is None
+            time.sleep(0.01)
+        making.kill()
+    assert not Path("mlflow.db").exists()
+    assert shell("-c", script, cwd=workspace.root).code == 0
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as database:
+        assert database.execute("SELECT count(*) FROM experiments").fetchone() == (1,)
+    assert sorted(path.name for path in Path().glob("*mlflow.db*")) == ["mlflow.db", "mlflow.db.lock"]
+
+
+def locked(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    return connection
+
+
+@pytest.mark.parametrize("trouble", ["down", "locked", "no database"])
+def test_a_store_that_does_not_work_is_one_line_within_a_bound(
+    tracked: Workspace, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """And what failed can be done later."""
+    database = Path("mlflow.db")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    if trouble == "down":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    if trouble == "no database":
+        database.write_bytes(b"not a database" * 100)
+    with contextlib.closing(locked(database)) if trouble == "locked" else contextlib.nullcontext():
+        begin = time.monotonic()
+        done = tracked.run("track")
+        assert time.monotonic() - begin < 60
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("error: MLflow's store ")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -138,8 +139,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("wait_s", [0, 0.013, 0.037])
-def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: float) -> None:
+def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace) -> None:
     """In a process of its own, some time after its first checkpoint: in an epoch, or while one is written."""
     ready.set(models__mlp_64_128__epochs=60)
     script = f"{UNRECORDED}; train.main({NETWORK!r})"
@@ -149,7 +149,7 @@ def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: 
     while not list(folder.glob("[0-9]*.safetensors")):
         assert running.poll() is None
         time.sleep(0.002)
-    time.sleep(wait_s)
+    time.sleep(0.013)
     running.kill()
     assert running.wait() == -signal.SIGKILL
     assert published(ready) == {}
@@ -157,6 +157,37 @@ def test_a_real_kill_9_at_some_moment_changes_nothing(ready: Workspace, wait_s: 
     killed = published(ready)
     ready.run("train", NETWORK)
     assert published(ready) == killed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+def test_a_training_that_is_told_to_end_says_how_far_it_is_kept(ready: Workspace) -> None:
+    ready.set(models__mlp_64_128__epochs=60)
+    command = [sys.executable, "-m", "stages.train", NETWORK]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    folder = CHECKPOINTS / fingerprint()
+    with subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True) as running:
+        while not list(folder.glob("[0-9]*.safetensors")):
+            assert running.poll() is None
+            time.sleep(0.002)
+        running.terminate()
+        said = running.communicate(timeout=10)[1]
+    kept = int(max(folder.iterdir()).name.split("-")[0])
+    assert running.returncode == 128 + signal.SIGTERM
+    assert said == f"interrupted: `dvc repro` goes on after epoch {kept}\n"
+    assert published(ready) == {}
+    assert list(Path().rglob("*.partial")) == []
+    assert f"{NETWORK}: going on after epoch {kept} of 60" in ready.run("train", NETWORK).out
+
+
+def test_a_training_interrupted_in_its_first_epoch_begins_again(
+    ready: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "fit", interrupt)
+    assert ready.run("train", NETWORK) == (130, "", "interrupted: `dvc repro` begins again\n")
 
 
 def test_a_kill_while_publishing_repeats_no_epoch(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

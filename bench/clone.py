@@ -1,0 +1,93 @@
+"""A clone of the repository in a folder of its own, with few networks and few images."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+PER_NETWORK = ("weights", "models", "metrics", "results")
+MADE = (*(f"{folder}/" for folder in (*PER_NETWORK, "reports")), "dvc.lock")
+QUIET = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "default"}
+
+yaml = YAML()
+
+
+class Clone:
+    """What git knows, as it lies in our working tree, without results; committed, as a user would find it."""
+
+    def __init__(self, path: Path, networks: Sequence[str], recipe: dict[str, Any]) -> None:
+        self.path = path
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).exists() and not name.startswith(MADE):
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, path / name)
+        self.edit("params.yaml", lambda params: shrink(params, networks, recipe))
+        self.edit("dvc.yaml", lambda pipeline: leave_out_others(pipeline, networks))
+        self.run("git", "init", "-q")
+        self.commit()
+
+    def edit(self, name: str, change: Callable[[Any], None]) -> None:
+        values = yaml.load(self.path / name)
+        change(values)
+        yaml.dump(values, self.path / name)
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "state")
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """What the command prints, stdout and stderr together; it must end with that exit code."""
+        with self.start(*command) as process:
+            try:
+                said = process.communicate(timeout=900)[0]
+            except BaseException:
+                process.kill()
+                raise
+        assert process.returncode == code, said
+        return said
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """In a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.environment() | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def environment(self) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+        return {**own, **QUIET, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def shrink(params: Any, networks: Sequence[str], recipe: dict[str, Any]) -> None:
+    params |= {"dataset": "digits", "threads": 1, "accelerator": "cpu"}
+    params["digits"]["copies"] = 0
+    params["split"]["subset"] = {"train": 200, "validation": None, "test": 60}
+    params["render"]["test_images"] = [0]
+    params["models"] = {name: params["models"][name] | recipe for name in networks}
+
+
+def leave_out_others(pipeline: Any, networks: Sequence[str]) -> None:
+    """What the stages over all networks take from the others."""
+    for stage in pipeline["stages"].values():
+        stage["deps"] = [
+            dep
+            for dep in stage["deps"]
+            if not dep.startswith(PER_NETWORK) or "${" in dep or any(name in dep for name in networks)
+        ]
+    for plot in pipeline["plots"]:
+        for options in plot.values() if isinstance(plot, dict) else ():
+            for file, columns in options["y"].items():
+                if isinstance(columns, list):
+                    options["y"][file] = list(networks)
