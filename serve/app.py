@@ -97,8 +97,9 @@ class App:
 
 
 def _file_match(path: str) -> Match | None:
+    """The page and the documentation: without a key, since a browser that has one can only give it from there."""
     file = files.find(path)
-    return None if file is None else Match({"GET": Route("file", "GET", path, _file)}, (str(file),))
+    return None if file is None else Match({"GET": Route("file", "GET", path, _file, public=True)}, (str(file),))
 
 
 def _file(request: Request, path: str) -> Response:
