@@ -194,12 +194,16 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport.get_write_buffer_size():
             self.state, self.deadline = WRITE, now + limits.WRITE_SECONDS
         else:
-            self.state, self.deadline = IDLE, now + limits.IDLE_SECONDS
+            seconds = limits.PARTING_SECONDS if self.app.draining else limits.IDLE_SECONDS
+            self.state, self.deadline = IDLE, now + seconds
+
+    def drain(self) -> None:
+        """Closing an idle connection at once could meet a request that is on its way."""
+        if self.state == IDLE:
+            self._wait_for_client()
 
     def tick(self, now: float) -> None:
-        """Act where a deadline has passed, and let idle clients go when the server drains."""
-        if self.state == IDLE and self.app.draining:
-            self.transport.close()
+        """Act where a deadline has passed."""
         if self.state == WRITE and not self.transport.get_write_buffer_size():
             self._wait_for_client()
         if now < self.deadline:
