@@ -54,6 +54,14 @@ bench-train: setup  ## measure the training loop beside the notebooks' own
 soak: setup  ## kill the pipeline at KILLS random moments (200), and compare every byte with an unbroken run
 	python -m bench.soak $(or $(KILLS),200)
 
+.PHONY: soak-serve
+soak-serve: setup  ## load the server for MINUTES (10), swap its model 50 times and restart it 5 times meanwhile
+	python -m bench.soak_serve --minutes $(or $(MINUTES),10)
+
+.PHONY: fuzz
+fuzz: setup  ## spoiled bytes for MINUTES (10) to each of what parses bytes
+	python -m bench.fuzz --minutes $(or $(MINUTES),10)
+
 .PHONY: clean
 clean:  ## delete what the pipeline made, but not .venv, downloads, MLflow's runs or DVC's cache
 	rm -rf data/raw data/split weights results figures models/*.onnx models/samples.* reports/*_*.csv .checkpoints

@@ -2,6 +2,7 @@
 
     python -m bench.serve                     everything; needs wrk, and pip for the peers' environments
     python -m bench.serve --only cifra fastapi --rounds 1
+    python -m bench.serve --rounds 1 --add    one more round, beside those of bench/results/serve.json
     python -m bench.serve --prepare kserve    an environment for the test with KServe's client
 
 Each server has one worker and an environment of its own under bench/.venvs, and runs alone on core 0; wrk runs
@@ -25,7 +26,7 @@ import numpy as np
 from bench import serve_report
 from bench.environments import ENVIRONMENTS, prepare, python_of
 from bench.processes import ROOT, SERVER_CORE, DidNotStart, cpu_seconds, memory_mb, started
-from bench.serve_report import Result
+from bench.serve_report import Result, Results
 from serve.model import Model
 
 HERE = Path(__file__).parent
@@ -58,9 +59,6 @@ class Server:
     command: list[str]
     questions: dict[str, Question]
     health: str = "/"
-
-
-Results = dict[tuple[str, str, int], Result]
 
 
 def servers(model: Path, image: np.ndarray) -> dict[str, Server]:
@@ -204,7 +202,7 @@ def main() -> int:
         prepare(name)
     if "mlflow" in chosen:
         write_mlflow_model(model)
-    results: Results = {}
+    results: Results = serve_report.earlier(arguments.seconds, model.stem) if arguments.add else {}
     for number in range(arguments.rounds):
         for name, server in chosen.items():
             print(f"round {number + 1} of {arguments.rounds}: {name}", flush=True)
@@ -213,7 +211,7 @@ def main() -> int:
             except DidNotStart as error:
                 print(f"bench: {name} did not start; its last words:\n{error}", file=sys.stderr)
                 return 1
-    conditions = {name: getattr(arguments, name) for name in ("rounds", "seconds", "note")} | {"model": model.stem}
+    conditions = {"seconds": arguments.seconds, "note": arguments.note, "model": model.stem}
     serve_report.write(list(results.values()), run_microseconds(model), conditions)
     return 0
 
@@ -228,6 +226,7 @@ def _arguments() -> argparse.Namespace:
     add("--only", nargs="+", default=names, choices=names, help="measure these servers only")
     add("--rounds", type=int, default=3)
     add("--seconds", type=int, default=5, help="of load, per server, question and round (default: 5)")
+    add("--add", action="store_true", help="keep the rounds measured before, where model and seconds are the same")
     add("--note", default="", help="a sentence for below the table, such as what else the machine did")
     add("--prepare", choices=list(ENVIRONMENTS), help="make this environment and stop")
     return parser.parse_args()

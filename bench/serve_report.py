@@ -43,10 +43,24 @@ class Result:
         return float(statistics.median(getattr(self, name)))
 
 
+Results = dict[tuple[str, str, int], Result]
+
+
+def earlier(seconds: int, model: str) -> Results:
+    """The results written before, if they were measured the same way."""
+    file = RESULTS / "serve.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    if (found.get("seconds"), found.get("model")) != (seconds, model):
+        return {}
+    results = [Result(**result) for result in found["results"]]
+    return {(result.server, result.question, result.connections): result for result in results}
+
+
 def write(results: list[Result], run_us: float, conditions: Mapping[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     names = list(dict.fromkeys(result.server for result in results))
     found = {
+        "rounds": min(len(result.requests_per_second) for result in results),
         **conditions,
         **_machine(),
         "versions": {name: version(name) for name in names if name in SHOWN},

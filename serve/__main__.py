@@ -17,7 +17,7 @@ from pathlib import Path
 from serve import __version__
 from serve.guard import LOOPBACK, Guard, is_loopback
 from serve.model import ModelError
-from serve.server import NoModel, Settings, listen, serve
+from serve.server import NoModel, Settings, adopt, listen, serve
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,12 +28,15 @@ def main(argv: list[str] | None = None) -> int:
         return predict.main(argv[1:])
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.fd is not None:
+            arguments.host, arguments.port = _address(arguments.fd)
         settings = _settings(arguments)
-        listener = listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port) if arguments.fd is None else adopt(arguments.fd)
     except ValueError as error:
         return _complain(str(error), 2)
     except OSError as error:
-        return _complain(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}; try --port", 1)
+        where = f"{arguments.host}:{arguments.port}" if arguments.fd is None else f"--fd {arguments.fd}"
+        return _complain(f"cannot listen on {where}: {error.strerror}; try --port", 1)
     host, port = listener.getsockname()[:2]
     with listener:
         try:
@@ -56,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         default=8000,
         help="port to listen on, 0 for any that is free (default: %(default)s)",
     )
+    add("--fd", type=int, metavar="N",
+        help="listen on an open socket instead, as supervisors hand it over (systemd: 3): no connection is refused "
+        "while the server restarts")  # fmt: skip
     add("--models", nargs="+", default=["models"], metavar="WHERE",
         help="directories of ONNX files, files, or models:/NAME@ALIAS (default: models)")  # fmt: skip
     add("--api-key-file", type=Path, metavar="FILE", help="accept the keys in FILE, one per line")
@@ -92,6 +98,14 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         drain_seconds=arguments.drain_seconds,
         log_requests=not arguments.no_request_log,
     )
+
+
+def _address(descriptor: int) -> tuple[str, int]:
+    """Of an inherited socket, which stays open. Raises OSError, ValueError."""
+    listener = adopt(descriptor)
+    host, port = listener.getsockname()[:2]
+    listener.detach()
+    return host, port
 
 
 def _guard(arguments: argparse.Namespace) -> Guard:

@@ -10,6 +10,7 @@ MODELS = 256  # files in one server
 # Connections
 CONNECTIONS = 1_024  # open at once
 PIPELINED_REQUESTS = 32  # complete requests waiting on one connection
+READ_BYTES = 256 * 2**10  # bytes taken from a socket at once
 HELD_BYTES = 256 * 2**20  # bytes of request bodies held at once, all connections together
 
 # One request
@@ -34,6 +35,7 @@ BODY_SECONDS = 30.0  # from the end of the headers to the end of the body
 ANSWER_SECONDS = 5.0  # from a complete request to its answer, unless the client asks for less
 WRITE_SECONDS = 30.0  # for a client to take its answer
 IDLE_SECONDS = 75.0  # between two requests on one connection
+PARTING_SECONDS = 0.5  # for an idle client to ask once more after SIGTERM, and hear that the connection ends
 LINGER_SECONDS = 2.0  # for a refused client to stop sending
 GRACE_SECONDS = 10.0  # for accepted work after SIGTERM
 RETRY_SECONDS = 1  # what Retry-After suggests

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol
 
 import httptools
 
@@ -28,23 +28,25 @@ class RequestParser:
     def __init__(self, gate: Gate, new_request: Callable[[], Request]) -> None:
         self.complete: deque[Request] = deque()
         self.partial: Request | None = None
+        """The request that is arriving."""
         self.head_done = False
         self.held = 0
         self._gate = gate
         self._new_request = new_request
+        self._request: Request  # the newest, arriving or arrived
         self._parser = httptools.HttpRequestParser(self)
         self._parts: list[bytes] = []
         self._limit = 0
         self._head_bytes = 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             if self.complete:
                 self.complete[-1].keep_alive = False
         except httptools.HttpParserError as error:
-            self.partial = self.partial or self._new_request()
+            self._request = self.partial = self.partial or self._new_request()
             self._refuse(Problem(400, f"not valid HTTP: {error}"))
         if self.partial is not None and not self.head_done:
             self._head_bytes += len(data)
@@ -64,17 +66,17 @@ class RequestParser:
     # Called by httptools; exceptions must not leave these
 
     def on_message_begin(self) -> None:
-        self.partial = self._new_request()
+        self._request = self.partial = self._new_request()
         self.head_done = False
 
     def on_url(self, fragment: bytes) -> None:
-        request = cast(Request, self.partial)
+        request = self._request
         request.target += fragment
         if len(request.target) > limits.TARGET_BYTES:
             self._refuse(Problem(414, f"the path is longer than {limits.TARGET_BYTES} bytes"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        headers = cast(Request, self.partial).headers
+        headers = self._request.headers
         name = name.lower()
         if name == b"host" and name in headers:
             self._refuse(Problem(400, "two Host headers"))
@@ -83,7 +85,7 @@ class RequestParser:
             self._refuse(Problem(431, f"more than {limits.HEADERS} headers"))
 
     def on_headers_complete(self) -> None:
-        request = cast(Request, self.partial)
+        request = self._request
         self.head_done, self._head_bytes, self._parts = True, 0, []
         request.started = time.perf_counter()
         request.method = self._parser.get_method().decode()
@@ -97,7 +99,7 @@ class RequestParser:
             self._refuse(problem)
 
     def on_body(self, body: bytes) -> None:
-        request = cast(Request, self.partial)
+        request = self._request
         if request.refusal is not None:
             return
         request.size += len(body)
@@ -110,7 +112,7 @@ class RequestParser:
             self._refuse(problem)
 
     def on_message_complete(self) -> None:
-        request, self.partial = cast(Request, self.partial), None
+        request, self.partial = self._request, None
         request.body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
         self.complete.append(request)
@@ -123,7 +125,7 @@ class RequestParser:
 
     def _refuse(self, problem: Problem) -> None:
         """The first problem counts."""
-        request = cast(Request, self.partial)
+        request = self._request
         if request.refusal is None:
             request.refusal = problem
             self.release(request)

@@ -45,6 +45,20 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def adopt(descriptor: int) -> socket.socket:
+    """A socket that whoever started this process opened and listens on. Raises OSError, ValueError."""
+    listener = socket.socket(fileno=descriptor)
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not _is_listening(listener):
+        listener.detach()
+        raise ValueError(f"--fd {descriptor} is no TCP socket that listens")
+    listener.setblocking(False)
+    return listener
+
+
+def _is_listening(listener: socket.socket) -> bool:
+    return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
 async def serve(settings: Settings, listener: socket.socket, announce: Callable[[list[str]], None]) -> None:
     """Until SIGTERM or SIGINT. Raises NoModel, ModelError."""
     loop = asyncio.get_running_loop()
@@ -130,6 +144,8 @@ async def _drain(app: App, server: Any, seconds: float, forced: asyncio.Event) -
     await _first(forced.wait(), asyncio.sleep(seconds))
     server.close()
     app.draining = True
+    for connection in app.connections:
+        connection.drain()
     end = time.perf_counter() + limits.GRACE_SECONDS
     while app.connections and not forced.is_set() and time.perf_counter() < end:
         await asyncio.sleep(limits.TICK_SECONDS / 4)

@@ -116,14 +116,19 @@ class Process(NamedTuple):
 
 
 @contextmanager
-def process(directory: Path, *arguments: str, **environment: str) -> Iterator[Process]:
-    """`python -m serve` on a free port, ready to answer; killed at the end if it still runs."""
+def process(directory: Path, *arguments: str, descriptor: int | None = None, **environment: str) -> Iterator[Process]:
+    """`python -m serve` on a free port or a descriptor, ready to answer; killed at the end if it still runs."""
     log = directory / "serve.log"
     command = [sys.executable, "-m", "serve", "--port", "0", *arguments]
     with (
         log.open("wb") as file,
         subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=file, env={**os.environ, **environment}
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            env={**os.environ, **environment},
+            pass_fds=[] if descriptor is None else [descriptor],
         ) as child,
     ):
         try:

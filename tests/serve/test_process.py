@@ -81,6 +81,54 @@ def test_sigterm_answers_what_was_accepted(models_dir: Path, tmp_path: Path, ima
         assert found.process.wait(10) == 0
 
 
+def test_a_restart_on_an_inherited_socket_refuses_nobody(models_dir: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        arguments = ("--models", str(models_dir / "mlp.onnx"), "--fd", str(listener.fileno()))
+        client = Client(listener.getsockname()[1])
+        with process(tmp_path, *arguments, descriptor=listener.fileno()) as first:
+            assert first.client.port == client.port
+            assert client("GET", "/v2").status == 200
+            first.process.send_signal(signal.SIGTERM)
+            assert first.process.wait(10) == 0
+        with client.connect() as waiting:
+            waiting.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with process(tmp_path, *arguments, descriptor=listener.fileno()):
+                assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_descriptor_must_be_a_socket_that_listens(kind: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(type=kind) as idle:
+        assert cli.main(["--fd", str(idle.fileno())]) == 2
+    assert "no TCP socket that listens" in capsys.readouterr().err
+
+
+def test_a_descriptor_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--fd", "999"]) == 1
+    assert "cannot listen on --fd 999" in capsys.readouterr().err
+
+
+def test_an_inherited_socket_of_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("", 0)) as listener:
+        assert cli.main(["--fd", str(listener.fileno())]) == 2
+    assert "anybody could ask" in capsys.readouterr().err
+
+
+def test_an_idle_client_may_ask_once_more_while_the_server_drains(models_dir: Path, tmp_path: Path) -> None:
+    request = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with process(tmp_path, "--models", str(models_dir / "mlp.onnx")) as found, found.client.connect() as idle:
+        idle.sendall(request)
+        assert b"connection: close" not in idle.recv(65536)
+        found.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: b"stopping" in found.log.read_bytes())
+        time.sleep(0.2)
+        idle.sendall(request)
+        answer = idle.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
+        assert found.process.wait(10) == 0
+
+
 @pytest.mark.slow
 def test_readiness_ends_before_the_socket_closes(models_dir: Path, tmp_path: Path, images: Make) -> None:
     with process(tmp_path, "--models", str(models_dir), "--drain-seconds", "1.5") as found:

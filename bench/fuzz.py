@@ -1,0 +1,188 @@
+"""Feed spoiled bytes to everything here that parses bytes, and count what is neither understood nor refused.
+
+    python -m bench.fuzz                          10 minutes for each target
+    python -m bench.fuzz --minutes 2 --only idx image --seed 7
+
+The targets: IDX files, pictures, OIP bodies, uploads, HTTP itself. (The drawing in the page's links is read by the
+page alone: the server never sees what follows the #.) A refusal is the error that the module documents, which the
+server answers with 4xx; any other exception would be a 5xx. Adds to bench/results/fuzz.json; an input that did
+harm is written beside it. Exit codes: 0 all refused or understood, 1 otherwise.
+"""
+
+import argparse
+import gzip
+import io
+import json
+import random
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from PIL import Image, ImageDraw
+
+from bench.spoil import spoiled, spoiled_gzip, spoiled_json, spoiled_picture
+from serve import answers, oip, uploads
+from serve.check import IMAGE
+from serve.messages import HEADER_LENGTH, Problem, Request, Response
+from serve.model import Model
+from serve.parsing import RequestParser
+from serve.prepare import PrepareError, prepare
+from stages.core.errors import UserError
+from stages.core.sources import decode_idx
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench/results"
+SLOW_SECONDS = 5.0  # the server's own deadline
+
+
+class Target(NamedTuple):
+    read: Callable[[bytes], object]
+    samples: list[bytes]
+    refusal: type[Exception]
+    spoil: Callable[[bytes, random.Random], bytes]
+
+
+def targets(model: Model) -> dict[str, Target]:
+    dice = np.random.default_rng(0)
+    image = dice.integers(0, 256, (1, *model.input_shape), dtype=np.uint8)
+    pictures, bodies = _pictures(), _oip_bodies(image)
+    http = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body for body in bodies]
+    chunked = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+    http.append(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n" + chunked)
+    idx = [_idx(image[:, 0]), _idx(np.arange(10, dtype=np.uint8))]
+    read_oip, read_upload = (lambda data: _infer(model, data)), (lambda data: _upload(model, data))
+    return {
+        "idx": Target(lambda data: decode_idx(data, "fuzz.gz"), idx, UserError, spoiled_gzip),
+        "image": Target(prepare, pictures, PrepareError, spoiled_picture),
+        "oip": Target(read_oip, bodies, Problem, spoiled_json),
+        "upload": Target(read_upload, [*pictures, *_uploads(pictures[0], image[0, 0])], Problem, spoiled_json),
+        "http": Target(_parse_http, http, Problem, spoiled),
+    }
+
+
+def _idx(array: np.ndarray) -> bytes:
+    sizes = b"".join(side.to_bytes(4, "big") for side in array.shape)
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes(), 1)
+
+
+def _pictures() -> list[bytes]:
+    """A seven, in every mode."""
+    grey = Image.new("L", (60, 80), 230)
+    ImageDraw.Draw(grey).line([(12, 15), (45, 15), (22, 66)], fill=30, width=6)
+    kinds = [("PNG", "L"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "I;16"), ("PNG", "1"), ("JPEG", "L"), ("JPEG", "RGB")]
+    found = []
+    for kind, mode in kinds:
+        buffer = io.BytesIO()
+        picture = Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+        picture.save(buffer, kind)
+        found.append(buffer.getvalue())
+    return found
+
+
+def _oip_bodies(image: np.ndarray) -> list[bytes]:
+    tensor = {"name": IMAGE, "shape": image.shape, "datatype": "UINT8"}
+    sized = {**tensor, "parameters": {"binary_data_size": image.nbytes}}
+    top = [{"name": "logits", "parameters": {"binary_data": True, "classification": 3}}]
+    nested = {"id": "a", "parameters": {"timeout": 10**6}, "inputs": [{**tensor, "data": image.tolist()}]}
+    flat = {"inputs": [{**tensor, "data": image.ravel().tolist()}], "outputs": top}
+    return [*map(orjson.dumps, (nested, flat)), orjson.dumps({"inputs": [sized]}) + b"\0" + image.tobytes()]
+
+
+def _uploads(picture: bytes, pixels: np.ndarray) -> list[bytes]:
+    form = b'--b\r\nContent-Disposition: form-data; name="i"; filename="a.png"\r\n\r\n' + picture + b"\r\n--b--\r\n"
+    return [form, orjson.dumps({"images": [pixels.tolist()], "ablate": [{"layer": "relu1", "unit": 1}]})]
+
+
+def _infer(model: Model, data: bytes) -> None:
+    """With a NUL, the JSON ends there and bytes follow, as the header says."""
+    head, separator, tail = data.partition(b"\0")
+    headers = {HEADER_LENGTH.encode(): str(len(head)).encode()} if separator else {}
+    call = oip.parse(model, Request("", _ignore, headers=headers), head + tail)
+    oip.encode(model, call, model.predict(call.images))
+
+
+def _upload(model: Model, data: bytes) -> None:
+    kind = "application/json" if data[:1] in b"{[" else "multipart/form-data; boundary=b"
+    answers.predict(model, uploads.read(data, kind, ""))
+
+
+class _Gate:
+    held = 0
+
+    def admit(self, request: Request) -> int:
+        return 10**6
+
+
+def _parse_http(data: bytes) -> None:
+    parser = RequestParser(_Gate(), lambda: Request("", _ignore))
+    parser.feed(data[: len(data) // 2])
+    parser.feed(data[len(data) // 2 :])
+    for request in [*parser.complete, *([parser.partial] if parser.partial else [])]:
+        if request.refusal is not None:
+            raise request.refusal
+
+
+def _ignore(request: Request, response: Response) -> None:
+    pass
+
+
+def fuzz(name: str, target: Target, seconds: float, seed: int) -> dict[str, Any]:
+    dice, seen, harm = random.Random(f"{name} {seed}"), Counter[str](), 0
+    begin, slowest = time.perf_counter(), 0.0
+    while time.perf_counter() - begin < seconds:
+        data = target.spoil(dice.choice(target.samples), dice)
+        started = time.perf_counter()
+        outcome = _outcome(target, data)
+        took = time.perf_counter() - started
+        slowest = max(slowest, took)
+        seen[outcome.partition(":")[0]] += 1
+        if outcome.startswith("harm") or took > SLOW_SECONDS:
+            harm += 1
+            (RESULTS / f"fuzz-{name}-{harm}.bin").write_bytes(data)
+            print(f"{name}: {outcome} after {took:.2f} s", file=sys.stderr)
+    return {
+        "minutes": round(seconds / 60, 2),
+        "seed": seed,
+        **seen,
+        "slowest_ms": round(slowest * 1e3, 1),
+        "harm": harm,
+    }
+
+
+def _outcome(target: Target, data: bytes) -> str:
+    try:
+        target.read(data)
+    except target.refusal as refusal:
+        status = getattr(refusal, "status", 400)
+        return "refused" if status < 500 else f"harm: {status} {refusal}"
+    except Exception:
+        return f"harm: {traceback.format_exc()}"
+    return "understood"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ["idx", "image", "oip", "upload", "http"]
+    parser.add_argument("--minutes", type=float, default=10, help="for each target (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=names, default=names)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path, default=ROOT / "models/lenet_28.onnx")
+    arguments = parser.parse_args()
+    file = RESULTS / "fuzz.json"
+    found = json.loads(file.read_text()) if file.exists() else {}
+    chosen = {name: target for name, target in targets(Model.load(arguments.model)).items() if name in arguments.only}
+    for name, target in chosen.items():
+        found[name] = fuzz(name, target, 60 * arguments.minutes, arguments.seed)
+        print(name, found[name], flush=True)
+    file.write_text(json.dumps(found, indent=2) + "\n")
+    return int(any(found[name]["harm"] for name in chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
