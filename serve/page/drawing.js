@@ -1,6 +1,6 @@
 /** A drawing: an image to start from, or none, and strokes on it; with every earlier state, to undo. */
 
-export const SIDE = 160; // pixels of the picture that the server gets
+export const SIDE = 112; // pixels of the picture that the server gets
 const EMPTY = { base: null, strokes: [] };
 const UNITS = 65535; // of a coordinate in a link
 const WIDEST = 32767; // units of a stroke's width

@@ -2,10 +2,12 @@
 
 import { SIDE, render } from "./drawing.js";
 import { palette } from "./colours.js";
-import { find, sharp } from "./dom.js";
+import { find, oncePerFrame, sharp } from "./dom.js";
 import { greyPng } from "./png.js";
 
 const CELLS = 28; // of the grid on which the keyboard draws
+// Browsers hold pointermove back until the next frame: raw updates, where there are any, are up to a frame earlier.
+const MOVES = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Pad {
@@ -26,15 +28,17 @@ export class Pad {
     this.onChange = onChange;
     this.onDigit = onDigit;
     this.#listen();
+    this.#paintSoon = oncePerFrame(() => this.paint());
     new ResizeObserver(() => this.paint()).observe(this.canvas.parentElement);
   }
 
   #ink;
+  #paintSoon;
 
   #listen() {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener(MOVES, (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#up(event));
     canvas.addEventListener("pointercancel", (event) => this.#up(event));
     canvas.addEventListener("keydown", (event) => this.#key(event));
@@ -143,8 +147,8 @@ export class Pad {
   }
 
   #changed(timestamp) {
-    this.paint();
     this.onChange(timestamp);
+    this.#paintSoon();
   }
 
   // Pictures
