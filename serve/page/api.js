@@ -33,9 +33,10 @@ export async function metadata(model) {
   return (await ask(`v2/models/${encodeURIComponent(model)}`)).json();
 }
 
-/** Everything between the pixels and the label; tensors become {shape, data}. */
-export async function explain(model, { body, type }, { weights, ablate }) {
+/** Everything between the pixels and the label, or only some `layers` of it; tensors become {shape, data}. */
+export async function explain(model, { body, type }, { weights, ablate, layers }) {
   const query = new URLSearchParams({ model, weights: String(weights) });
+  if (layers) query.set("layers", layers.join(","));
   if (ablate.length) query.set("ablate", ablate.map(({ layer, unit }) => `${layer}:${unit}`).join(","));
   const headers = { "content-type": type, accept: "application/octet-stream" };
   const response = await ask(`explain?${query}`, { method: "POST", headers, body });

@@ -12,6 +12,11 @@ export function h(tag, properties = {}, ...children) {
 export const find = (selector, within = document) => within.querySelector(selector);
 export const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+/** Puts a text where it is not yet: an unchanged one must not lay the page out anew. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** Calls `work` at most once per frame, with the newest argument. */
 export function oncePerFrame(work) {
   let waiting = false;

@@ -1,6 +1,8 @@
 /** A drawing: an image to start from, or none, and strokes on it; with every earlier state, to undo. */
 
 export const SIDE = 112; // pixels of the picture that the server gets
+export const BOARD = { left: 0, top: 0, side: 1 };
+const PAPER = 0.2; // left around the ink, share of its longer side
 const EMPTY = { base: null, strokes: [] };
 const UNITS = 65535; // of a coordinate in a link
 const WIDEST = 32767; // units of a stroke's width
@@ -73,6 +75,23 @@ export class Drawing {
     this.#states = [...this.#states.slice(Math.max(0, this.#at - 99), this.#at + 1), state];
     this.#at = this.#states.length - 1;
   }
+}
+
+/** The square that is worth sending, in shares of the board's side: the ink, wherever it is, with paper around it. */
+export function frameOf({ base, strokes }) {
+  const ink = strokes.filter(({ erase }) => !erase);
+  if (base || !ink.length) return BOARD;
+  let [left, top, right, bottom] = [1, 1, 0, 0];
+  for (const { width, points } of ink) {
+    for (let index = 0; index < points.length; index += 2) {
+      left = Math.min(left, points[index] - width / 2);
+      right = Math.max(right, points[index] + width / 2);
+      top = Math.min(top, points[index + 1] - width / 2);
+      bottom = Math.max(bottom, points[index + 1] + width / 2);
+    }
+  }
+  const side = Math.max(right - left, bottom - top) * (1 + 2 * PAPER);
+  return { left: (left + right - side) / 2, top: (top + bottom - side) / 2, side };
 }
 
 /** Draws it all on a context whose side is `side` pixels. */

@@ -9,7 +9,8 @@ import { paintField, paintLayer } from "./paint.js";
 
 export class LayerView {
   layer = null;
-  visible = false;
+  inSight = false;
+  near = false;
   #stale = true;
   scratch = document.createElement("canvas");
 
@@ -123,7 +124,7 @@ export class LayerView {
   }
 
   refresh() {
-    if (!this.visible || !this.geometry) return;
+    if (!this.near || !this.geometry) return;
     if (this.#stale) {
       this.#stale = false;
       paintLayer(this);
@@ -141,7 +142,7 @@ export class LayerView {
   light(field) {
     this.field = field;
     this.element.classList.toggle("lit", Boolean(field));
-    if (this.visible && this.geometry && (field || this.overlay.width)) paintField(this);
+    if (this.near && this.geometry && (field || this.overlay.width)) paintField(this);
   }
 
   #describeRange() {

@@ -1,6 +1,6 @@
 /** The drawing board: mouse, pen, finger or keys into strokes, and strokes into pixels for the server. */
 
-import { SIDE, render } from "./drawing.js";
+import { BOARD, SIDE, frameOf, render } from "./drawing.js";
 import { palette } from "./colours.js";
 import { find, oncePerFrame, sharp } from "./dom.js";
 import { greyPng } from "./png.js";
@@ -133,6 +133,10 @@ export class Pad {
     this.#paintOverlay();
   }
 
+  describe(words) {
+    if (this.canvas.getAttribute("aria-label") !== words) this.canvas.setAttribute("aria-label", words);
+  }
+
   // Changes from outside
 
   change(work) {
@@ -190,8 +194,12 @@ export class Pad {
     context.setLineDash([]);
   }
 
-  /** The drawing as grey pixels, SIDE × SIDE. */
-  pixels() {
+  /** What is in a square of the board as grey pixels, SIDE × SIDE. */
+  pixels({ left, top, side } = BOARD) {
+    this.#ink.resetTransform();
+    this.#ink.fillStyle = "#000"; // beyond the board's edge
+    this.#ink.fillRect(0, 0, SIDE, SIDE);
+    this.#ink.setTransform(1 / side, 0, 0, 1 / side, (-left * SIDE) / side, (-top * SIDE) / side);
     render(this.#ink, this.drawing, SIDE);
     const { data } = this.#ink.getImageData(0, 0, SIDE, SIDE);
     const grey = new Uint8Array(SIDE * SIDE);
@@ -203,7 +211,7 @@ export class Pad {
   }
 
   png() {
-    return greyPng(this.pixels(), SIDE, SIDE);
+    return greyPng(this.pixels(frameOf(this.drawing)), SIDE, SIDE);
   }
 }
 

@@ -43,6 +43,14 @@ export class Panel {
     this.selected = null;
   }
 
+  /** Names of the layers whose numbers it shows. */
+  layersOf(side) {
+    if (this.selected?.side !== side) return [];
+    const layers = side.answer?.layers ?? [];
+    const layer = layers.find(({ name }) => name === this.selected.layer);
+    return layer ? [layer.name, ...layer.inputs, ...followers(layers, layer).map(({ name }) => name)] : [];
+  }
+
   /** The derivation anew, with every answer; the part on the filter only when another unit is chosen. */
   render() {
     if (!this.selected) return;
@@ -101,7 +109,7 @@ export class Panel {
 
   /** Where the number goes next. */
   #onwards({ layers, layer, unit, go }) {
-    const next = layers.find((each) => each.inputs.includes(layer.name));
+    const [next] = followers(layers, layer);
     if (!next || sizeOf(next) !== sizeOf(layer)) return null;
     return h(
       "p",
@@ -153,3 +161,5 @@ export class Panel {
     draw(canvas, values, rows, columns, side.blank ? 0 : largest(values), 176);
   }
 }
+
+const followers = (layers, { name }) => layers.filter(({ inputs }) => inputs.includes(name));

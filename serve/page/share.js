@@ -27,11 +27,11 @@ export function activations({ model, version, network, classes, label, probabili
   };
 }
 
-export function saveActivations(answer) {
+function saveActivations(answer) {
   saveFile(`${answer.model}-${answer.label}.json`, "application/json", JSON.stringify(activations(answer)));
 }
 
-export function savePicture(canvas) {
+function savePicture(canvas) {
   canvas.toBlob((blob) => saveFile("cifra.png", "image/png", blob));
 }
 
@@ -43,19 +43,32 @@ function imageOf(answer) {
 
 const address = (answer) => new URL(`predict?model=${encodeURIComponent(answer.model)}`, document.baseURI).href;
 
-export const curl = (answer) => `echo ${imageOf(answer)} |
+const curl = (answer) => `echo ${imageOf(answer)} |
   base64 -d |
   curl --data-binary @- --header 'Content-Type: image/png' '${address(answer)}'`;
 
-export const python = (answer) => `import base64, json, urllib.request
+const python = (answer) => `import base64, json, urllib.request
 
 png = base64.b64decode("${imageOf(answer)}")
 request = urllib.request.Request("${address(answer)}", data=png, headers={"Content-Type": "image/png"})
 with urllib.request.urlopen(request) as response:
     print(json.load(response)["predictions"][0])`;
 
+/** The dialog of all that can be taken away. answer() is null without a drawing: then nothing() is done. */
+export function offerToShare({ canvas, link, answer, wholeAnswer, nothing }) {
+  const copy = new CopyDialog();
+  const on = (name, work) => find(`#share-${name}`).addEventListener("click", work);
+  const withAnswer = (work) => () => (answer() ? work(answer()) : nothing());
+  on("open", () => find("#share").showModal());
+  on("link", () => copy.open(t("share.link.title"), link()));
+  on("png", () => savePicture(canvas));
+  on("json", withAnswer(async () => saveActivations(await wholeAnswer())));
+  on("curl", withAnswer((found) => copy.open("curl", curl(found))));
+  on("python", withAnswer((found) => copy.open("Python", python(found))));
+}
+
 /** The dialog with something to copy: shows it, copies it on demand, and says so. */
-export class CopyDialog {
+class CopyDialog {
   constructor() {
     this.dialog = find("#copy");
     this.text = find("#copy-text");
