@@ -1,5 +1,7 @@
 /** A drawing: an image to start from, or none, and strokes on it; with every earlier state, to undo. */
 
+import { paintGrey } from "./colours.js";
+
 export const SIDE = 112; // pixels of the picture that the server gets
 export const BOARD = { left: 0, top: 0, side: 1 };
 const PAPER = 0.2; // left around the ink, share of its longer side
@@ -137,15 +139,16 @@ function drawBase(context, base, side) {
 /** Grey pixels as a small canvas. */
 export function pixelCanvas(pixels, size) {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = size;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(size, size);
-  for (let index = 0; index < size * size; index++) {
-    image.data.fill(pixels[index], index * 4, index * 4 + 3);
-    image.data[index * 4 + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
+  putPixels(canvas, pixels, size);
   return canvas;
+}
+
+/** A canvas of size × size pixels, each as it is. */
+export function putPixels(canvas, pixels, size) {
+  if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
+  const image = new ImageData(size, size);
+  paintGrey(pixels.subarray(0, size * size), new Uint32Array(image.data.buffer));
+  canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
 // Links: s=… strokes, t=… number of a test image, i=… pixels of an image, each only where there is one.
