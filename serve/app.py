@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from serve import files, metrics
+from serve import files, limits, metrics
 from serve.access_log import AccessLog
 from serve.connection import Connection
 from serve.endpoints import Endpoints
@@ -21,6 +21,7 @@ class App:
 
     def __init__(self, repository: Repository, guard: Guard, log: AccessLog, *, model_control: bool = False) -> None:
         self.connections: set[Connection] = set()
+        self.buffer = memoryview(bytearray(limits.READ_BYTES))
         self.held = 0
         self.draining = False
         self.date = ""
@@ -96,8 +97,9 @@ class App:
 
 
 def _file_match(path: str) -> Match | None:
+    """The page and the documentation: without a key, since a browser that has one can only give it from there."""
     file = files.find(path)
-    return None if file is None else Match({"GET": Route("file", "GET", path, _file)}, (str(file),))
+    return None if file is None else Match({"GET": Route("file", "GET", path, _file, public=True)}, (str(file),))
 
 
 def _file(request: Request, path: str) -> Response:

@@ -6,7 +6,7 @@ import time
 from typing import Protocol, cast
 
 from serve import limits
-from serve.messages import Problem, Request, Response, busy, compress, request_id, status_line
+from serve.messages import Problem, Request, Response, busy, compress, head_start, request_id
 from serve.parsing import Gate, RequestParser
 
 IDLE, HEAD, BODY, ANSWER, WRITE, LINGER = "idle", "head", "body", "answer", "write", "linger"
@@ -16,6 +16,8 @@ class Application(Gate, Protocol):
     """What a connection asks of the server behind it."""
 
     connections: "set[Connection]"
+    buffer: memoryview
+    """What a socket has just sent, until the connection has looked at it: one for all of them."""
     draining: bool
     date: str
     """Now, for the Date header."""
@@ -29,7 +31,7 @@ class Application(Gate, Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     def __init__(self, app: Application) -> None:
         self.app = app
         self.state = IDLE
@@ -59,7 +61,11 @@ class Connection(asyncio.Protocol):
         if self._answering is not None:
             self._answering.gone = True
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.app.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = self.app.buffer[:nbytes]
         if self.state == LINGER:
             return
         if self._answering is not None or not self._writable:
@@ -85,7 +91,7 @@ class Connection(asyncio.Protocol):
     def _new_request(self) -> Request:
         return Request(self.client, self._reply)
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         parser = self._parser
         parser.feed(data)
         if len(parser.complete) > limits.PIPELINED_REQUESTS:
@@ -152,9 +158,8 @@ class Connection(asyncio.Protocol):
     def _write(self, request: Request, response: Response, keep_alive: bool) -> None:
         compress(response, request.headers.get(b"accept-encoding", b""))
         head = (
-            f"{status_line(response.status)}content-type: {response.content_type}\r\n"
-            f"content-length: {len(response.body)}\r\nx-request-id: {request.id}\r\ndate: {self.app.date}\r\n"
-            "x-content-type-options: nosniff\r\n"
+            f"{head_start(response.status, response.content_type)}content-length: {len(response.body)}\r\n"
+            f"x-request-id: {request.id}\r\ndate: {self.app.date}\r\n"
         )
         for headers in (response.headers, request.answer_headers):
             if headers:

@@ -10,6 +10,7 @@ MODELS = 256  # files in one server
 # Connections
 CONNECTIONS = 1_024  # open at once
 PIPELINED_REQUESTS = 32  # complete requests waiting on one connection
+READ_BYTES = 256 * 2**10  # bytes taken from a socket at once
 HELD_BYTES = 256 * 2**20  # bytes of request bodies held at once, all connections together
 
 # One request

@@ -143,5 +143,7 @@ def _encoding(accepted: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
-def status_line(status: int) -> str:
-    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+def head_start(status: int, content_type: str) -> str:
+    """What the answers of one status and type have in common."""
+    line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    return f"{line}\r\ncontent-type: {content_type}\r\nx-content-type-options: nosniff\r\n"

@@ -4,7 +4,6 @@ github.com/kserve/open-inference-protocol, and Triton's extensions for binary te
 """
 
 from dataclasses import dataclass
-from itertools import chain
 from math import prod
 from typing import Any
 
@@ -126,21 +125,22 @@ def _from_bytes(data: bytes, shape: list[int], model: Model) -> Images:
 def _from_json(data: object, shape: list[int]) -> Images:
     """Nested or flat lists of whole numbers; `bytearray` takes no others."""
     is_flat = isinstance(data, list) and bool(data) and not isinstance(data[0], list)
-    *outer, width = [prod(shape)] if is_flat else shape
-    rows: list[Any] = [data]
-    for side in outer:
-        rows = list(chain.from_iterable(_of_length(side, rows, shape)))
     try:
-        pixels = b"".join(map(bytearray, _of_length(width, rows, shape)))
+        pixels = bytearray(_flattened(data, [prod(shape)] if is_flat else shape, shape))
     except (TypeError, ValueError) as error:
         raise Problem(400, "'data' must hold whole numbers from 0 to 255") from error
     return np.frombuffer(pixels, np.uint8).reshape(shape)
 
 
-def _of_length(side: int, rows: list[Any], shape: list[int]) -> list[list[Any]]:
-    if any(type(row) is not list or len(row) != side for row in rows):
-        raise Problem(400, f"'data' does not have the shape {shape}, neither nested nor flat")
-    return rows
+def _flattened(data: object, sides: list[int], shape: list[int]) -> list[Any]:
+    items: list[Any] = [data]
+    for side in sides:
+        rows, items = items, []
+        for row in rows:
+            if type(row) is not list or len(row) != side:
+                raise Problem(400, f"'data' does not have the shape {shape}, neither nested nor flat")
+            items += row
+    return items
 
 
 def _outputs(outputs: object, binary: object) -> list[Wanted]:

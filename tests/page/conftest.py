@@ -1,18 +1,16 @@
 """A real browser on a real server. Without chromium these tests skip."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from serve.layers import Inspector
 from serve.model import Model
-from tests.serve.networks import save
+from tests.serve.networks import save, save_samples
 from tests.serve.running import running
 
 pytest.register_assert_rewrite("tests.page.reader")
@@ -22,7 +20,6 @@ from tests.page.reader import FLAGS, Reader  # noqa: E402  rewritten first
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
 
 NETWORKS = ("lenet_28", "mlp", "residual")
-LABELS = [digit % 10 for digit in range(30)]
 Open = Callable[..., Reader]
 
 
@@ -45,15 +42,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save(directory, name)
     save_samples(directory)
     return directory
-
-
-def save_samples(directory: Path) -> None:
-    images = np.zeros((len(LABELS), 1, 28, 28), np.uint8)
-    for number, label in enumerate(LABELS):
-        images[number, 0, 4:24, 5 + label : 9 + label] = 255
-    np.save(directory / "samples.npy", images, allow_pickle=False)
-    facts = {"dataset": "digits", "classes": [str(digit) for digit in range(10)], "labels": LABELS, "networks": {}}
-    (directory / "samples.json").write_text(json.dumps(facts))
 
 
 @pytest.fixture(scope="package")

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.page.conftest import save_samples
 from tests.page.reader import Reader
-from tests.serve.networks import save
+from tests.serve.networks import save, save_samples
 from tests.serve.running import Client, running
 
 LIMIT = 300_000  # bytes

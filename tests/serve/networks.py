@@ -132,3 +132,14 @@ def save(directory: Path, name: str, model: onnx.ModelProto | None = None) -> Pa
     path = directory / f"{name}.onnx"
     path.write_bytes((model or NETWORKS[name]()).SerializeToString())
     return path
+
+
+def save_samples(directory: Path) -> None:
+    """Test images beside the models, as the pipeline leaves them."""
+    labels = [digit % 10 for digit in range(30)]
+    images = np.zeros((len(labels), 1, 28, 28), np.uint8)
+    for number, label in enumerate(labels):
+        images[number, 0, 4:24, 5 + label : 9 + label] = 255
+    np.save(directory / "samples.npy", images, allow_pickle=False)
+    facts = {"dataset": "digits", "classes": [str(digit) for digit in range(10)], "labels": labels, "networks": {}}
+    (directory / "samples.json").write_text(json.dumps(facts))

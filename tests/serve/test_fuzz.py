@@ -4,6 +4,7 @@ import base64
 import io
 import random
 import re
+import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import orjson
 import pytest
 from PIL import Image
 
+from tests.serve.networks import save_samples
 from tests.serve.running import ROOT, Process, infer_body, process
 
 schemathesis = pytest.importorskip("schemathesis", reason="pip install schemathesis")
@@ -27,7 +29,9 @@ MEGABYTES = 24  # what memory may grow by after the first fifth
 
 @pytest.fixture(scope="module")
 def victim(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    arguments = ("--models", str(models_dir), "--no-request-log")
+    directory = shutil.copytree(models_dir, tmp_path_factory.mktemp("victim") / "models")
+    save_samples(directory)
+    arguments = ("--models", str(directory), "--no-request-log")
     with process(tmp_path_factory.mktemp("fuzz"), *arguments) as found:
         yield found
 

@@ -9,10 +9,15 @@ from tests.serve.running import Client, Running, running, wait_for
 
 
 @pytest.fixture(scope="module")
-def guarded(models_dir: Path) -> Iterator[Client]:
+def guarded_server(models_dir: Path) -> Iterator[Running]:
     guard = Guard(keys=("first-key", "second-key"), hosts=None, origins=frozenset({"https://good.example"}))
     with running(models_dir, guard=guard) as found:
-        yield found.client
+        yield found
+
+
+@pytest.fixture
+def guarded(guarded_server: Running) -> Client:
+    return guarded_server.client
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:1", "[::1]:8000", "LOCALHOST"])
@@ -40,9 +45,39 @@ def test_any_key_opens(key: str, guarded: Client) -> None:
     assert guarded("GET", "/v2", x_api_key=key).status == 200
 
 
-def test_health_needs_no_key(guarded: Client) -> None:
-    assert guarded("GET", "/v2/health/live").status == 200
-    assert guarded("GET", "/v2/health/ready").status == 200
+OPEN = [
+    "/",
+    "/index.html",
+    "/main.js",
+    "/docs",
+    "/docs/docs.js",
+    "/openapi.json",
+    "/v2/health/live",
+    "/v2/health/ready",
+]
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_the_page_the_documentation_and_health_need_no_key(path: str, guarded: Client) -> None:
+    assert guarded("GET", path).status == 200
+
+
+def test_everything_else_needs_a_key(guarded_server: Running) -> None:
+    """Whatever is added to the server, too."""
+    for route in guarded_server.app.routes:
+        if route.path not in OPEN:
+            reply = guarded_server.client(route.method, route.path.replace("{}", "mlp"), b"" if route.body else None)
+            assert (route.path, reply.status, reply.headers["www-authenticate"]) == (route.path, 401, "Bearer")
+            assert "API key" in reply.json["error"]
+
+
+def test_the_documentation_says_what_needs_a_key(server: Running) -> None:
+    described = orjson.loads(server.client("GET", "/openapi.json").body)["paths"]
+    assert {path for path, methods in described.items() if methods.get("get", {}).get("security") == []} == {
+        "/openapi.json",
+        "/v2/health/live",
+        "/v2/health/ready",
+    }
 
 
 @pytest.mark.parametrize(
