@@ -2,8 +2,9 @@
 
 const RETRY = 1500; // ms after the server did not answer
 const REST = 200; // ms without a change, then the layers out of sight are brought up to date
-const NOTICES = { gone: "gone", busy: "busy", missing: "missing", large: "too-large", refused: "no-digit" };
+const NOTICES = { gone: "gone", busy: "busy", missing: "missing", locked: "locked", large: "too-large", refused: "no-digit" };
 const PASSING = ["gone", "busy", "missing"]; // asked again until over
+const OVER = [...PASSING, "no-digit", "locked"]; // once there is an answer
 
 export class Asking {
   #retry = 0;
@@ -47,7 +48,7 @@ export class Asking {
   }
 
   succeeded() {
-    for (const notice of [...PASSING, "no-digit"]) this.notices.hide(notice);
+    for (const notice of OVER) this.notices.hide(notice);
     document.documentElement.classList.remove("stale");
   }
 

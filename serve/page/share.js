@@ -1,8 +1,11 @@
 /** What leaves the page: links, files, and commands that ask the same question. */
 
 import { find, findAll, saveFile } from "./dom.js";
-import { greyPng } from "./png.js";
 import { t } from "./i18n.js";
+import { currentKey } from "./key.js";
+import { greyPng } from "./png.js";
+
+const KEY_HEADER = '--header "Authorization: Bearer $CIFRA_API_KEY" ';
 
 const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 
@@ -43,14 +46,17 @@ function imageOf(answer) {
 
 const address = (answer) => new URL(`predict?model=${encodeURIComponent(answer.model)}`, document.baseURI).href;
 
+// A key is named, never shown.
+
 const curl = (answer) => `echo ${imageOf(answer)} |
   base64 -d |
-  curl --data-binary @- --header 'Content-Type: image/png' '${address(answer)}'`;
+  curl --data-binary @- --header 'Content-Type: image/png' ${currentKey() && KEY_HEADER}'${address(answer)}'`;
 
-const python = (answer) => `import base64, json, urllib.request
+const python = (answer) => `import base64, json, ${currentKey() && "os, "}urllib.request
 
 png = base64.b64decode("${imageOf(answer)}")
-request = urllib.request.Request("${address(answer)}", data=png, headers={"Content-Type": "image/png"})
+headers = {"Content-Type": "image/png"${currentKey() && ', "Authorization": "Bearer " + os.environ["CIFRA_API_KEY"]'}}
+request = urllib.request.Request("${address(answer)}", data=png, headers=headers)
 with urllib.request.urlopen(request) as response:
     print(json.load(response)["predictions"][0])`;
 
