@@ -2,7 +2,14 @@
 
 const RETRY = 1500; // ms after the server did not answer
 const REST = 200; // ms without a change, then the layers out of sight are brought up to date
-const NOTICES = { gone: "gone", busy: "busy", missing: "missing", locked: "locked", large: "too-large", refused: "no-digit" };
+const NOTICES = {
+  gone: "gone",
+  busy: "busy",
+  missing: "missing",
+  locked: "locked",
+  large: "too-large",
+  refused: "no-digit",
+};
 const PASSING = ["gone", "busy", "missing"]; // asked again until over
 const OVER = [...PASSING, "no-digit", "locked"]; // once there is an answer
 

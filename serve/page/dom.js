@@ -9,6 +9,13 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** A button that looks like a link. */
+export function link(text, press) {
+  const button = h("button", { type: "button", className: "link" }, text);
+  button.addEventListener("click", press);
+  return button;
+}
+
 export const find = (selector, within = document) => within.querySelector(selector);
 export const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
 

@@ -2,11 +2,12 @@
 
 import { derivation } from "./arithmetic.js";
 import { largest } from "./colours.js";
-import { find, h } from "./dom.js";
+import { find, h, link } from "./dom.js";
+import { draw, kernelOf } from "./figures.js";
 import { number, t } from "./i18n.js";
 import { unitName } from "./layerview.js";
 import { isMaps, positionOf, sizeOf } from "./network.js";
-import { derivationInWords, draw, kernelOf, link } from "./why.js";
+import { derivationInWords } from "./why.js";
 
 export class Panel {
   selected = null; // {side, layer (its name), unit}

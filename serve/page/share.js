@@ -68,9 +68,18 @@ export function offerToShare({ canvas, link, answer, wholeAnswer, nothing }) {
   on("open", () => find("#share").showModal());
   on("link", () => copy.open(t("share.link.title"), link()));
   on("png", () => savePicture(canvas));
-  on("json", withAnswer(async () => saveActivations(await wholeAnswer())));
-  on("curl", withAnswer((found) => copy.open("curl", curl(found))));
-  on("python", withAnswer((found) => copy.open("Python", python(found))));
+  on(
+    "json",
+    withAnswer(async () => saveActivations(await wholeAnswer())),
+  );
+  on(
+    "curl",
+    withAnswer((found) => copy.open("curl", curl(found))),
+  );
+  on(
+    "python",
+    withAnswer((found) => copy.open("Python", python(found))),
+  );
 }
 
 /** The dialog with something to copy: shows it, copies it on demand, and says so. */
