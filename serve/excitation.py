@@ -57,10 +57,12 @@ class Search:
         }
 
     def go_on(self, seconds: float) -> None:
-        """Look through more images, for about so long."""
+        """Look through more images, at least a few and for about so long."""
         end = time.perf_counter() + seconds
-        while self.searched < self.of and time.perf_counter() < end:
+        while self.searched < self.of:
             self._look_through(self.searched, min(self.searched + BATCH, self.of))
+            if time.perf_counter() > end:
+                break
 
     def ranking(self, layer: str) -> Ranking:
         """Among those searched so far. Raises SamplesError."""
