@@ -2,10 +2,12 @@
 
 import { largest } from "./colours.js";
 import { h, link } from "./dom.js";
-import { matrixOf } from "./figures.js";
+import { matrixOf, mosaic } from "./figures.js";
 import { decimal, number, t } from "./i18n.js";
 import { unitName } from "./layerview.js";
 import { convolution, dense } from "./sums.js";
+
+const CELLS = 25; // of a window that is shown as a table; larger ones are pictures
 
 /** Elements for what `derivation` found; the context says where it was found and how to go elsewhere. */
 export function derivationInWords(found, context) {
@@ -24,19 +26,23 @@ export function derivationInWords(found, context) {
   return (ways[found.kind] ?? unknown)(found, context);
 }
 
-function pooling({ patch, shape, units, largest: best, isMax, from }, { go }) {
-  const table = matrixOf(
-    patch,
-    shape,
-    largest(patch),
-    from.name,
-    (at) => units[at] >= 0 && (() => go(from, units[at])),
-  );
-  if (isMax) table.querySelectorAll("td")[best].classList.add("chosen");
+function pooling(found, { go }) {
+  const { patch, shape, units, largest: best, isMax, sum, counted, value, from } = found;
+  const count = isMax ? patch.length : counted;
   return [
-    h("p", {}, t(isMax ? "why.maxpool" : "why.avgpool", { count: patch.length, name: from.name })),
-    h("div", { className: "equation" }, table),
+    h("p", {}, t(isMax ? "why.maxpool" : "why.avgpool", { count, name: from.name })),
+    patch.length > CELLS
+      ? mosaic(patch, [1, ...shape], from.name)
+      : h("div", { className: "equation" }, windowOf(patch, shape, units, isMax ? best : -1, from, go)),
+    isMax ? null : h("p", { className: "formula" }, `${number(sum)} ÷ ${number(count)} = ${number(value)}`),
   ];
+}
+
+function windowOf(patch, shape, units, chosen, from, go) {
+  const press = (at) => units[at] >= 0 && (() => go(from, units[at]));
+  const table = matrixOf(patch, shape, largest(patch), from.name, press);
+  if (chosen >= 0) table.querySelectorAll("td")[chosen].classList.add("chosen");
+  return table;
 }
 
 function softmax({ from, powers, total, highest, isLog, unit, input: logit, op }, { side }) {
