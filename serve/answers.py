@@ -31,11 +31,11 @@ is {"datatype", "shape", "offset", "bytes"}, the offset counted from the end of 
 the offsets are multiples of 4, so `new Float32Array(buffer, length + offset, bytes / 4)` just works.
 
 Options, in the query or in the JSON: `model` (default: champion, or the only one), `weights` (false leaves them
-out: they change with the version only), `ablate` ([{"layer": "conv1", "unit": 3}], in the query
-`conv1:3,conv2:0`): the unit's output becomes 0 for all that follows.
+out: they change with the version only), `layers` (["conv1", "pool1"], in the query `conv1,pool1`: the answer
+holds only these), `ablate` ([{"layer": "conv1", "unit": 3}], in the query `conv1:3,conv2:0`): the unit's output
+becomes 0 for all that follows.
 """
 
-from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -43,7 +43,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serve.layers import Inspector
+from serve.layers import Inspector, Layer
 from serve.limits import ABLATIONS
 from serve.messages import BINARY, HEADER_LENGTH, Problem, Response, to_json
 from serve.model import Model
@@ -71,6 +71,7 @@ def explain(model: Model, upload: Upload, accept: str) -> Response:
         raise Problem(400, f"one image is explained at a time, not {len(images)}")
     inspector = inspector_of(model)
     ablated = _ablations(upload.options.get("ablate", []))
+    shown = _shown(inspector, upload.options.get("layers"))
     try:
         outputs = inspector.activations(images, ablated)
     except ValueError as error:
@@ -79,7 +80,7 @@ def explain(model: Model, upload: Upload, accept: str) -> Response:
     tensors = _Tensors(binary=BINARY in accept)
     with_weights = upload.options.get("weights", True) not in (False, "false", "0")
     layers = [
-        asdict(layer)
+        vars(layer)
         | {
             "output": tensors.add(outputs[layer.name][0]),
             "weights": {role: tensors.add(array) for role, array in inspector.weights(layer.name).items()}
@@ -87,7 +88,7 @@ def explain(model: Model, upload: Upload, accept: str) -> Response:
             else {},
             "ablated": [unit for name, unit in ablated if name == layer.name],
         }
-        for layer in inspector.layers
+        for layer in shown
     ]
     head = {**_identity(model), "classes": model.classes, **_verdict(model, answer[0])}
     head |= {"probabilities": answer[0], "image": tensors.add(images[0]), "layers": layers}
@@ -106,6 +107,17 @@ def _verdict(model: Model, probabilities: NDArray[np.float32]) -> dict[str, Any]
 @lru_cache(maxsize=8)
 def inspector_of(model: Model) -> Inspector:
     return Inspector(model)
+
+
+def _shown(inspector: Inspector, wanted: object) -> list[Layer]:
+    """Those of `["conv1", "pool1"]`, or `conv1,pool1` as in a query; all for None. Raises Problem."""
+    if wanted is None:
+        return inspector.layers
+    names = wanted.split(",") if isinstance(wanted, str) else wanted
+    known = {layer.name: layer for layer in inspector.layers}
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in known for name in names):
+        raise Problem(400, f"'layers' is a list of some of {', '.join(known)}"[:300])
+    return [layer for layer in inspector.layers if layer.name in names]
 
 
 def _ablations(wanted: object) -> list[tuple[str, int]]:

@@ -18,8 +18,8 @@ IMAGE, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
 OPERATORS = frozenset({
     "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Constant", "Conv", "Div", "Dropout", "Elu",
     "Flatten", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
-    "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "PRelu", "Relu", "Reshape", "Selu", "Sigmoid",
-    "Softmax", "Softplus", "Squeeze", "Sub", "Tanh",
+    "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "PRelu", "ReduceMean", "Relu", "Reshape", "Selu",
+    "Sigmoid", "Softmax", "Softplus", "Squeeze", "Sub", "Tanh",
 })
 # fmt: on
 Shapes = dict[str, tuple[int, ...]]

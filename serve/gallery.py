@@ -2,22 +2,26 @@
 
 GET /samples                               what they are, how they are labelled, what each network takes them for
 GET /samples/images?index=3,17&size=28     their pixels: n × C × size × size bytes
-GET /samples/strongest?model=M&layer=conv1 for each unit the images that excite it most, strongest first
+GET /samples/strongest?model=M&layer=conv1 for each unit the images that excite it most, strongest first, among
+                                           those `searched` so far: ask again until that is all there are
 """
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qs
 
 from serve import samples
+from serve.excitation import Search, search_of
 from serve.limits import BATCH_IMAGES
 from serve.messages import BINARY, JSON, Problem, Request, Response, busy, to_json
 from serve.repository import Repository
 from serve.routing import Route
 from serve.samples import Samples, SamplesError
 
-WAITING = 4  # rankings at once: each takes a second or two the first time
+WAITING = 4  # rankings at once
+SEARCH_SECONDS = 0.4  # of looking through images for one answer
 LARGEST = 256  # pixels a side
 CACHED = {"cache-control": "no-cache"}
 
@@ -62,8 +66,10 @@ class Gallery:
 
         def work() -> None:
             try:
-                units = samples.as_json(samples.strongest(model, held), options.get("layer", ""))
-                response = to_json({"model": model.name, "version": model.version, "units": units})
+                response = to_json(
+                    {"model": model.name, "version": model.version}
+                    | _found(search_of(model, held), options.get("layer", ""))
+                )
             except Exception as error:  # a network that takes no such images, a layer that is not there
                 response = Problem(400, str(error).splitlines()[0][:300]).response()
             self._loop.call_soon_threadsafe(self._end, request, response)
@@ -80,6 +86,13 @@ class Gallery:
             return samples.find(directories)
         except SamplesError as error:
             raise Problem(404, str(error)) from error
+
+
+def _found(search: Search, layer: str) -> dict[str, Any]:
+    """Raises SamplesError."""
+    search.ranking(layer)  # there must be such a layer
+    search.go_on(SEARCH_SECONDS)
+    return {"searched": search.searched, "of": search.of, "units": search.ranking(layer).as_json()}
 
 
 def _options(request: Request) -> dict[str, str]:

@@ -14,7 +14,7 @@ Constants = Mapping[str, NDArray[Any]]
 
 DENSE = frozenset({"Gemm", "MatMul"})
 WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool"})
-WITHOUT_WEIGHTS = frozenset({"Reshape", "Clip", "Squeeze"})  # their constants are options
+WITHOUT_WEIGHTS = frozenset({"Reshape", "Clip", "Squeeze", "ReduceMean"})  # their constants are options
 ROLES = {
     "Conv": ("weight", "bias"),
     "Gemm": ("weight", "bias"),

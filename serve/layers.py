@@ -26,6 +26,7 @@ KINDS = {
     "AveragePool": "pooling",
     "GlobalMaxPool": "pooling",
     "GlobalAveragePool": "pooling",
+    "ReduceMean": "pooling",
     "BatchNormalization": "normalization",
     "Flatten": "reshape",
     "Reshape": "reshape",

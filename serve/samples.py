@@ -1,4 +1,4 @@
-"""The test images that the pipeline leaves beside its models, and which of them excite a unit most.
+"""The test images that the pipeline leaves beside its models.
 
 `samples.npy` holds uint8 [N, C, H, W]; `samples.json` says what they are:
 
@@ -10,22 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 from PIL import Image
 
-from serve.layers import Inspector
-from serve.model import Floats, Images, Model
+from serve.model import Images
 
 IMAGES, FACTS = "samples.npy", "samples.json"
-STRONGEST = 9  # images shown for each unit
-SEARCHED = 500  # images looked through for them
-BATCH = 25  # images in one run
-
-Ranking = dict[str, tuple[NDArray[np.intp], Floats]]
 
 
 class SamplesError(ValueError):
@@ -74,32 +66,3 @@ def resized(images: Images, size: int) -> Images:
     flat = images.reshape(-1, *images.shape[-2:])
     large = [np.asarray(Image.fromarray(one).resize((size, size), Image.Resampling.BILINEAR)) for one in flat]
     return np.stack(large).reshape(*images.shape[:2], size, size)
-
-
-@lru_cache(maxsize=8)
-def strongest(model: Model, samples: Samples) -> Ranking:
-    """For every layer the numbers and values [units, 9] of the images whose largest value is largest, in order."""
-    inspector = Inspector(model)
-    images = resized(np.asarray(samples.images[:SEARCHED]), model.input_shape[-1])
-    peaks: dict[str, list[Floats]] = {layer.name: [] for layer in inspector.layers}
-    for start in range(0, len(images), BATCH):
-        outputs = inspector.activations(images[start : start + BATCH])
-        for name, values in outputs.items():
-            peaks[name].append(values.reshape(*values.shape[:2], -1).max(axis=2))
-    return {name: _ranked(np.concatenate(found)) for name, found in peaks.items()}
-
-
-def _ranked(peaks: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """From [images, units]."""
-    order = np.argsort(-peaks, axis=0, kind="stable")[:STRONGEST].T
-    return order, np.take_along_axis(peaks.T, order, axis=1)
-
-
-def as_json(ranking: Ranking, layer: str) -> list[list[dict[str, Any]]]:
-    if layer not in ranking:
-        raise SamplesError(f"there is no layer {layer[:80]!r}; there is {', '.join(ranking)}")
-    order, values = ranking[layer]
-    return [
-        [{"image": int(image), "value": float(value)} for image, value in zip(*unit, strict=True)]
-        for unit in zip(order, values, strict=True)
-    ]

@@ -1,28 +1,36 @@
 /** The server's answers. Every address is relative, so that the page works behind any prefix. */
 
+import { anotherKey, currentKey } from "./key.js";
+
 export class ServerError extends Error {
-  /** kind: gone (no answer), missing (no such model), busy, large, refused */
+  /** kind: gone (no answer), missing (no such model), busy, large, locked (no key), refused */
   constructor(kind, detail = "") {
     super(detail || kind);
     this.kind = kind;
   }
 }
 
-const KINDS = { 404: "missing", 413: "large", 429: "busy", 502: "gone", 503: "busy", 504: "busy" };
+const KINDS = { 401: "locked", 404: "missing", 413: "large", 429: "busy", 502: "gone", 503: "busy", 504: "busy" };
 
 async function ask(address, options = {}) {
-  let response;
-  try {
-    response = await fetch(address, { ...options, signal: options.signal ?? AbortSignal.timeout(10000) });
-  } catch (error) {
-    throw new ServerError("gone", error.message);
-  }
+  const key = currentKey();
+  const response = await sent(address, options, key);
   if (response.ok) return response;
+  if (response.status === 401 && (key !== currentKey() || (await anotherKey()))) return ask(address, options);
   const detail = await response.json().then(
     (body) => String(body.error ?? ""),
     () => "",
   );
   throw new ServerError(KINDS[response.status] ?? "refused", detail);
+}
+
+async function sent(address, options, key) {
+  const headers = { ...options.headers, ...(key && { authorization: `Bearer ${key}` }) };
+  try {
+    return await fetch(address, { ...options, headers, signal: AbortSignal.timeout(10000) });
+  } catch (error) {
+    throw new ServerError("gone", error.message);
+  }
 }
 
 export async function modelNames() {
@@ -33,9 +41,10 @@ export async function metadata(model) {
   return (await ask(`v2/models/${encodeURIComponent(model)}`)).json();
 }
 
-/** Everything between the pixels and the label; tensors become {shape, data}. */
-export async function explain(model, { body, type }, { weights, ablate }) {
+/** Everything between the pixels and the label, or only some `layers` of it; tensors become {shape, data}. */
+export async function explain(model, { body, type }, { weights, ablate, layers }) {
   const query = new URLSearchParams({ model, weights: String(weights) });
+  if (layers) query.set("layers", layers.join(","));
   if (ablate.length) query.set("ablate", ablate.map(({ layer, unit }) => `${layer}:${unit}`).join(","));
   const headers = { "content-type": type, accept: "application/octet-stream" };
   const response = await ask(`explain?${query}`, { method: "POST", headers, body });

@@ -83,6 +83,8 @@ function pooling(layer, source, unit) {
     shape: options.kernel,
     largest,
     isMax: layer.op.includes("Max"),
+    sum: patch.values.reduce((total, each) => total + each, 0),
+    counted: options.count_include_pad ? patch.values.length : inside.length,
   };
 }
 

@@ -5,7 +5,7 @@ import { bytes, milliseconds, percent, t } from "./i18n.js";
 import { LayerView } from "./layerview.js";
 import { receptiveFields } from "./network.js";
 
-const MARGIN = "200px"; // layers so near to the window are painted too
+const NEAR = "400px"; // layers so near to the window are painted, though not while one draws
 
 export class Columns {
   #columns = new Map(); // side → {element, head, list, views, facts, version}
@@ -16,20 +16,20 @@ export class Columns {
   constructor({ panel, onFields }) {
     Object.assign(this, { panel, onFields });
     this.element = find("#columns");
-    this.#watcher = new IntersectionObserver((entries) => entries.forEach((entry) => this.#seen(entry)), {
-      rootMargin: MARGIN,
-    });
+    const watcher = (property, rootMargin) =>
+      new IntersectionObserver((entries) => entries.forEach((entry) => this.#note(property, entry)), { rootMargin });
+    this.#watchers = [watcher("inSight", "0px"), watcher("near", NEAR)];
     const fit = oncePerFrame(() => this.#fit());
     new ResizeObserver(fit).observe(this.element);
     this.#light = oncePerFrame((wanted) => this.#lightNow(wanted));
   }
 
-  #watcher;
+  #watchers;
   #light;
   #byElement = new WeakMap();
 
   layOut(sides) {
-    this.#watcher.disconnect();
+    for (const watcher of this.#watchers) watcher.disconnect();
     this.#columns.clear();
     this.#pinned = null;
     for (const side of sides) {
@@ -48,10 +48,12 @@ export class Columns {
 
   show(side, blank) {
     const column = this.#columns.get(side);
-    if (!column) return;
-    const { layers, version, classes } = side.answer;
+    if (!column || !side.answer) return;
+    const { layers, version, classes, fresh } = side.answer;
     if (column.version !== version || column.model !== side.name) this.#build(side, column, layers, classes);
-    layers.forEach((layer, index) => column.views[index].show(layer, { blank, perMap: this.perMap }));
+    layers.forEach((layer, index) => {
+      if (blank || fresh.has(layer.name)) column.views[index].show(layer, { blank, perMap: this.perMap });
+    });
     if (this.#pinned?.side === side) this.#light(this.#pinned);
   }
 
@@ -63,7 +65,7 @@ export class Columns {
         pick: (each, unit) => this.#pick(side, each.layer.name, unit, each),
       });
       this.#byElement.set(view.element, view);
-      this.#watcher.observe(view.element);
+      for (const watcher of this.#watchers) watcher.observe(view.element);
       return view;
     });
     column.list.replaceChildren(...column.views.map(({ element }) => element));
@@ -71,11 +73,19 @@ export class Columns {
     this.#fit();
   }
 
-  #seen({ target, isIntersecting }) {
+  #note(property, { target, isIntersecting }) {
     const view = this.#byElement.get(target);
     if (!view) return;
-    view.visible = isIntersecting;
+    view[property] = isIntersecting;
     view.refresh();
+  }
+
+  /** Names of the layers that are on the screen or explained by the panel, and the image; null before any is known. */
+  inSight(side) {
+    const views = this.#columns.get(side)?.views ?? [];
+    if (!views.length) return null;
+    const names = views.filter((view, index) => view.inSight || index === 0).map(({ layer }) => layer.name);
+    return [...new Set([...names, ...this.panel.layersOf(side)])];
   }
 
   #fit() {

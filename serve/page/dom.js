@@ -9,8 +9,20 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** A button that looks like a link. */
+export function link(text, press) {
+  const button = h("button", { type: "button", className: "link" }, text);
+  button.addEventListener("click", press);
+  return button;
+}
+
 export const find = (selector, within = document) => within.querySelector(selector);
 export const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+/** Puts a text where it is not yet: an unchanged one must not lay the page out anew. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
 
 /** Calls `work` at most once per frame, with the newest argument. */
 export function oncePerFrame(work) {

@@ -1,6 +1,10 @@
 /** A drawing: an image to start from, or none, and strokes on it; with every earlier state, to undo. */
 
-export const SIDE = 160; // pixels of the picture that the server gets
+import { paintGrey } from "./colours.js";
+
+export const SIDE = 112; // pixels of the picture that the server gets
+export const BOARD = { left: 0, top: 0, side: 1 };
+const PAPER = 0.2; // left around the ink, share of its longer side
 const EMPTY = { base: null, strokes: [] };
 const UNITS = 65535; // of a coordinate in a link
 const WIDEST = 32767; // units of a stroke's width
@@ -75,6 +79,23 @@ export class Drawing {
   }
 }
 
+/** The square that is worth sending, in shares of the board's side: the ink, wherever it is, with paper around it. */
+export function frameOf({ base, strokes }) {
+  const ink = strokes.filter(({ erase }) => !erase);
+  if (base || !ink.length) return BOARD;
+  let [left, top, right, bottom] = [1, 1, 0, 0];
+  for (const { width, points } of ink) {
+    for (let index = 0; index < points.length; index += 2) {
+      left = Math.min(left, points[index] - width / 2);
+      right = Math.max(right, points[index] + width / 2);
+      top = Math.min(top, points[index + 1] - width / 2);
+      bottom = Math.max(bottom, points[index + 1] + width / 2);
+    }
+  }
+  const side = Math.max(right - left, bottom - top) * (1 + 2 * PAPER);
+  return { left: (left + right - side) / 2, top: (top + bottom - side) / 2, side };
+}
+
 /** Draws it all on a context whose side is `side` pixels. */
 export function render(context, drawing, side) {
   const { base } = drawing;
@@ -118,15 +139,16 @@ function drawBase(context, base, side) {
 /** Grey pixels as a small canvas. */
 export function pixelCanvas(pixels, size) {
   const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = size;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(size, size);
-  for (let index = 0; index < size * size; index++) {
-    image.data.fill(pixels[index], index * 4, index * 4 + 3);
-    image.data[index * 4 + 3] = 255;
-  }
-  context.putImageData(image, 0, 0);
+  putPixels(canvas, pixels, size);
   return canvas;
+}
+
+/** A canvas of size × size pixels, each as it is. */
+export function putPixels(canvas, pixels, size) {
+  if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
+  const image = new ImageData(size, size);
+  paintGrey(pixels.subarray(0, size * size), new Uint32Array(image.data.buffer));
+  canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
 // Links: s=… strokes, t=… number of a test image, i=… pixels of an image, each only where there is one.

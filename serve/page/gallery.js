@@ -154,18 +154,21 @@ export class Gallery {
     if (Number.isInteger(number) && number >= 0 && number < this.#facts.labels.length) await this.pick(number);
   }
 
-  /** The images that excite a unit most, into an element. */
+  /** The images that excite a unit most, into an element: those found so far, until all have been searched. */
   async showStrongest(element, side, layer, unit) {
+    const note = (text) => h("p", { className: "note" }, text);
     const facts = await this.facts();
-    if (!facts) return element.replaceChildren(h("p", { className: "note" }, t("gallery.none")));
+    if (!facts) return element.replaceChildren(note(t("gallery.none")));
     try {
-      const { units } = await strongest(side.name, layer);
-      const images = units[unit].map(({ image }) => image);
-      const value = new Map(units[unit].map((each) => [each.image, each.value]));
-      element.replaceChildren(...(await this.thumbs(images, (number) => `${facts.classes[facts.labels[number]]}`)));
-      element.dataset.strongest = value.get(images[0]);
+      for (let all = false, first = true; !all && (first || element.isConnected); first = false) {
+        const { units, searched, of } = await strongest(side.name, layer);
+        all = searched >= of;
+        const numbers = units[unit].map(({ image }) => image);
+        const thumbs = await this.thumbs(numbers, (number) => facts.classes[facts.labels[number]]);
+        element.replaceChildren(...thumbs, all ? "" : note(t("filter.searching", { searched, of })));
+      }
     } catch {
-      element.replaceChildren(h("p", { className: "note" }, t("gallery.none")));
+      element.replaceChildren(note(t("gallery.none")));
     }
   }
 }

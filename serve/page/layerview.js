@@ -1,7 +1,7 @@
 /** One layer as a picture: maps in tiles, rows of numbers as bars; point at a unit or walk to it by keys. */
 
 import { largest } from "./colours.js";
-import { h, sharp } from "./dom.js";
+import { h, say, sharp } from "./dom.js";
 import { geometryOf, neighbour } from "./geometry.js";
 import { number, t, term, whole } from "./i18n.js";
 import { isMaps, isSigned, positionOf, sizeOf } from "./network.js";
@@ -9,7 +9,8 @@ import { paintField, paintLayer } from "./paint.js";
 
 export class LayerView {
   layer = null;
-  visible = false;
+  inSight = false;
+  near = false;
   #stale = true;
   scratch = document.createElement("canvas");
 
@@ -123,7 +124,7 @@ export class LayerView {
   }
 
   refresh() {
-    if (!this.visible || !this.geometry) return;
+    if (!this.near || !this.geometry) return;
     if (this.#stale) {
       this.#stale = false;
       paintLayer(this);
@@ -141,7 +142,7 @@ export class LayerView {
   light(field) {
     this.field = field;
     this.element.classList.toggle("lit", Boolean(field));
-    if (this.visible && this.geometry && (field || this.overlay.width)) paintField(this);
+    if (this.near && this.geometry && (field || this.overlay.width)) paintField(this);
   }
 
   #describeRange() {
@@ -157,15 +158,15 @@ export class LayerView {
         h("span", { className: `marks ${name}` }, ...this.#marks),
       );
     }
-    marks.forEach((mark, index) => (this.#marks[index].textContent = mark));
+    marks.forEach((mark, index) => say(this.#marks[index], mark));
   }
 
   #marks = null;
 
   /** Says which unit is looked at. */
   say(unit) {
-    this.readout.textContent =
-      unit < 0 || this.blank ? "" : `${unitName(this.layer, unit, this.classes)} = ${number(this.layer.output[unit])}`;
+    const words = () => `${unitName(this.layer, unit, this.classes)} = ${number(this.layer.output[unit])}`;
+    say(this.readout, unit < 0 || this.blank ? "" : words());
   }
 }
 

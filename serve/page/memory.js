@@ -4,15 +4,22 @@ import { remembered } from "./dom.js";
 import { fromLink, toLink } from "./drawing.js";
 
 const SIZE = 28; // pixels a side of a test image
+const AFTER = 400; // ms after the last stroke
 
 export class Memory {
-  constructor(pad, gallery) {
-    this.pad = pad;
-    this.gallery = gallery;
+  #timer = 0;
+
+  /** prepared() is the image that the network saw last. */
+  constructor(pad, gallery, prepared) {
+    Object.assign(this, { pad, gallery, prepared });
   }
 
-  keep(prepared) {
-    remembered.set("drawing", toLink(this.pad.drawing, prepared).toString());
+  keepSoon() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => remembered.set("drawing", toLink(this.pad.drawing, this.prepared()).toString()),
+      AFTER,
+    );
   }
 
   /** "opened", "rubbish", or "none" where the link holds no drawing. Rubbish leaves the drawing as it is. */

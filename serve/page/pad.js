@@ -1,11 +1,13 @@
 /** The drawing board: mouse, pen, finger or keys into strokes, and strokes into pixels for the server. */
 
-import { SIDE, render } from "./drawing.js";
+import { BOARD, SIDE, frameOf, render } from "./drawing.js";
 import { palette } from "./colours.js";
-import { find, sharp } from "./dom.js";
+import { find, oncePerFrame, sharp } from "./dom.js";
 import { greyPng } from "./png.js";
 
 const CELLS = 28; // of the grid on which the keyboard draws
+// Browsers hold pointermove back until the next frame: raw updates, where there are any, are up to a frame earlier.
+const MOVES = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Pad {
@@ -26,15 +28,17 @@ export class Pad {
     this.onChange = onChange;
     this.onDigit = onDigit;
     this.#listen();
+    this.#paintSoon = oncePerFrame(() => this.paint());
     new ResizeObserver(() => this.paint()).observe(this.canvas.parentElement);
   }
 
   #ink;
+  #paintSoon;
 
   #listen() {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
-    canvas.addEventListener("pointermove", (event) => this.#move(event));
+    canvas.addEventListener(MOVES, (event) => this.#move(event));
     canvas.addEventListener("pointerup", (event) => this.#up(event));
     canvas.addEventListener("pointercancel", (event) => this.#up(event));
     canvas.addEventListener("keydown", (event) => this.#key(event));
@@ -129,6 +133,10 @@ export class Pad {
     this.#paintOverlay();
   }
 
+  describe(words) {
+    if (this.canvas.getAttribute("aria-label") !== words) this.canvas.setAttribute("aria-label", words);
+  }
+
   // Changes from outside
 
   change(work) {
@@ -143,8 +151,8 @@ export class Pad {
   }
 
   #changed(timestamp) {
-    this.paint();
     this.onChange(timestamp);
+    this.#paintSoon();
   }
 
   // Pictures
@@ -186,8 +194,12 @@ export class Pad {
     context.setLineDash([]);
   }
 
-  /** The drawing as grey pixels, SIDE × SIDE. */
-  pixels() {
+  /** What is in a square of the board as grey pixels, SIDE × SIDE. */
+  pixels({ left, top, side } = BOARD) {
+    this.#ink.resetTransform();
+    this.#ink.fillStyle = "#000"; // beyond the board's edge
+    this.#ink.fillRect(0, 0, SIDE, SIDE);
+    this.#ink.setTransform(1 / side, 0, 0, 1 / side, (-left * SIDE) / side, (-top * SIDE) / side);
     render(this.#ink, this.drawing, SIDE);
     const { data } = this.#ink.getImageData(0, 0, SIDE, SIDE);
     const grey = new Uint8Array(SIDE * SIDE);
@@ -199,7 +211,7 @@ export class Pad {
   }
 
   png() {
-    return greyPng(this.pixels(), SIDE, SIDE);
+    return greyPng(this.pixels(frameOf(this.drawing)), SIDE, SIDE);
   }
 }
 

@@ -2,11 +2,12 @@
 
 import { derivation } from "./arithmetic.js";
 import { largest } from "./colours.js";
-import { find, h } from "./dom.js";
+import { find, h, link } from "./dom.js";
+import { draw, kernelOf } from "./figures.js";
 import { number, t } from "./i18n.js";
 import { unitName } from "./layerview.js";
 import { isMaps, positionOf, sizeOf } from "./network.js";
-import { derivationInWords, draw, kernelOf, link } from "./why.js";
+import { derivationInWords } from "./why.js";
 
 export class Panel {
   selected = null; // {side, layer (its name), unit}
@@ -41,6 +42,14 @@ export class Panel {
     document.documentElement.classList.remove("with-panel");
     this.told.close(this.selected);
     this.selected = null;
+  }
+
+  /** Names of the layers whose numbers it shows. */
+  layersOf(side) {
+    if (this.selected?.side !== side) return [];
+    const layers = side.answer?.layers ?? [];
+    const layer = layers.find(({ name }) => name === this.selected.layer);
+    return layer ? [layer.name, ...layer.inputs, ...followers(layers, layer).map(({ name }) => name)] : [];
   }
 
   /** The derivation anew, with every answer; the part on the filter only when another unit is chosen. */
@@ -101,7 +110,7 @@ export class Panel {
 
   /** Where the number goes next. */
   #onwards({ layers, layer, unit, go }) {
-    const next = layers.find((each) => each.inputs.includes(layer.name));
+    const [next] = followers(layers, layer);
     if (!next || sizeOf(next) !== sizeOf(layer)) return null;
     return h(
       "p",
@@ -153,3 +162,5 @@ export class Panel {
     draw(canvas, values, rows, columns, side.blank ? 0 : largest(values), 176);
   }
 }
+
+const followers = (layers, { name }) => layers.filter(({ inputs }) => inputs.includes(name));

@@ -1,8 +1,8 @@
 /** The image as the network sees it: at its true size, magnified, and traced back to the drawing. */
 
 import { palette } from "./colours.js";
-import { find, sharp } from "./dom.js";
-import { SIDE, pixelCanvas } from "./drawing.js";
+import { find, say, sharp } from "./dom.js";
+import { SIDE, putPixels } from "./drawing.js";
 import { t } from "./i18n.js";
 import { inkBox } from "./pad.js";
 
@@ -11,6 +11,7 @@ const large = () => (innerHeight >= 860 ? 140 : 84); // CSS pixels
 export class Seen {
   #field = null;
   #image = null;
+  #label = "";
 
   constructor() {
     this.large = find("#seen-large");
@@ -23,10 +24,11 @@ export class Seen {
     this.#image = image ? { pixels: image.data, size: image.shape[2] } : null;
     this.#paint();
     const size = this.#image?.size ?? 28;
+    say(this.words, t("seen.size", { size }));
     const label = t(image ? "seen.label" : "seen.empty", { size });
-    this.large.setAttribute("aria-label", label);
-    this.small.setAttribute("aria-label", label);
-    this.words.textContent = t("seen.size", { size });
+    if (label === this.#label) return;
+    this.#label = label;
+    for (const canvas of [this.large, this.small]) canvas.setAttribute("aria-label", label);
   }
 
   highlight(field) {
@@ -36,17 +38,23 @@ export class Seen {
 
   #paint() {
     const size = this.#image?.size ?? 28;
-    const source = pixelCanvas(this.#image?.pixels ?? new Uint8Array(size * size), size);
     const scale = Math.max(1, Math.round(large() / size));
+    const pixels = this.#image?.pixels ?? new Uint8Array(size * size);
+    putPixels(this.small, pixels, size);
     for (const [canvas, factor] of [
       [this.small, 1],
       [this.large, scale],
-    ]) {
-      const context = sharp(canvas, size * factor, size * factor);
-      context.imageSmoothingEnabled = false;
-      context.drawImage(source, 0, 0, size * factor, size * factor);
-    }
-    if (this.#field) outline(this.large.getContext("2d"), this.#field, scale, size * scale);
+    ])
+      canvas.style.width = canvas.style.height = `${size * factor}px`;
+    if (this.#field) this.#paintField(size, scale);
+    else putPixels(this.large, pixels, size);
+  }
+
+  #paintField(size, scale) {
+    const context = sharp(this.large, size * scale, size * scale);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(this.small, 0, 0, size * scale, size * scale);
+    outline(context, this.#field, scale, size * scale);
   }
 
   /** The field of the image as shares of the drawing's side: the preparation moved and scaled the ink's box. */

@@ -1,8 +1,11 @@
 /** What leaves the page: links, files, and commands that ask the same question. */
 
 import { find, findAll, saveFile } from "./dom.js";
-import { greyPng } from "./png.js";
 import { t } from "./i18n.js";
+import { currentKey } from "./key.js";
+import { greyPng } from "./png.js";
+
+const KEY_HEADER = '--header "Authorization: Bearer $CIFRA_API_KEY" ';
 
 const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
 
@@ -27,11 +30,11 @@ export function activations({ model, version, network, classes, label, probabili
   };
 }
 
-export function saveActivations(answer) {
+function saveActivations(answer) {
   saveFile(`${answer.model}-${answer.label}.json`, "application/json", JSON.stringify(activations(answer)));
 }
 
-export function savePicture(canvas) {
+function savePicture(canvas) {
   canvas.toBlob((blob) => saveFile("cifra.png", "image/png", blob));
 }
 
@@ -43,19 +46,44 @@ function imageOf(answer) {
 
 const address = (answer) => new URL(`predict?model=${encodeURIComponent(answer.model)}`, document.baseURI).href;
 
-export const curl = (answer) => `echo ${imageOf(answer)} |
-  base64 -d |
-  curl --data-binary @- --header 'Content-Type: image/png' '${address(answer)}'`;
+// A key is named, never shown.
 
-export const python = (answer) => `import base64, json, urllib.request
+const curl = (answer) => `echo ${imageOf(answer)} |
+  base64 -d |
+  curl --data-binary @- --header 'Content-Type: image/png' ${currentKey() && KEY_HEADER}'${address(answer)}'`;
+
+const python = (answer) => `import base64, json, ${currentKey() && "os, "}urllib.request
 
 png = base64.b64decode("${imageOf(answer)}")
-request = urllib.request.Request("${address(answer)}", data=png, headers={"Content-Type": "image/png"})
+headers = {"Content-Type": "image/png"${currentKey() && ', "Authorization": "Bearer " + os.environ["CIFRA_API_KEY"]'}}
+request = urllib.request.Request("${address(answer)}", data=png, headers=headers)
 with urllib.request.urlopen(request) as response:
     print(json.load(response)["predictions"][0])`;
 
+/** The dialog of all that can be taken away. answer() is null without a drawing: then nothing() is done. */
+export function offerToShare({ canvas, link, answer, wholeAnswer, nothing }) {
+  const copy = new CopyDialog();
+  const on = (name, work) => find(`#share-${name}`).addEventListener("click", work);
+  const withAnswer = (work) => () => (answer() ? work(answer()) : nothing());
+  on("open", () => find("#share").showModal());
+  on("link", () => copy.open(t("share.link.title"), link()));
+  on("png", () => savePicture(canvas));
+  on(
+    "json",
+    withAnswer(async () => saveActivations(await wholeAnswer())),
+  );
+  on(
+    "curl",
+    withAnswer((found) => copy.open("curl", curl(found))),
+  );
+  on(
+    "python",
+    withAnswer((found) => copy.open("Python", python(found))),
+  );
+}
+
 /** The dialog with something to copy: shows it, copies it on demand, and says so. */
-export class CopyDialog {
+class CopyDialog {
   constructor() {
     this.dialog = find("#copy");
     this.text = find("#copy-text");

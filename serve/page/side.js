@@ -9,7 +9,7 @@ export class Side {
   untouched = null; // probabilities without anything switched off
   ablated = [];
   seconds = null;
-  #weights = null;
+  #whole = null; // the newest answer of this version
   #generation = 0;
   #latest = new Latest((request, isNewest) => this.#run(request, isNewest));
 
@@ -21,7 +21,7 @@ export class Side {
   async use(name) {
     this.#generation++;
     Object.assign(this, { name, about: null, answer: null, untouched: null, ablated: [], seconds: null });
-    this.#weights = null;
+    this.#whole = null;
     if (!name) return;
     const generation = this.#generation;
     const about = await metadata(name);
@@ -36,11 +36,7 @@ export class Side {
     return this.shape[1];
   }
 
-  get hasWeights() {
-    return this.#weights !== null;
-  }
-
-  /** Input: {blank, bodyFor(side), at}. Answers to earlier inputs no longer count once `forget` was called. */
+  /** Input: {blank, at, bodyFor(side), layersOf(side): names, or null for all}. Answers to earlier inputs no longer count once `forget` was called. */
   async show(input) {
     if (!this.about) return; // just chosen: it will be asked when it is known
     await this.#latest.ask({ input, generation: this.#generation });
@@ -74,21 +70,31 @@ export class Side {
     }
   }
 
-  async #explained(input) {
-    const content = await input.bodyFor(this);
+  async #explained({ bodyFor, layersOf }) {
+    const content = await bodyFor(this);
     const { name, ablated: ablate } = this;
-    let answer = await explain(name, content, { ablate, weights: !this.#weights });
-    if (this.#weights && this.#weights.version !== answer.version) {
+    const layers = this.#whole ? layersOf(this) : null;
+    let answer = await explain(name, content, { ablate, layers, weights: !this.#whole });
+    if (this.#whole && this.#whole.version !== answer.version) {
       this.told.replaced(this);
+      this.#whole = null;
       this.about = await metadata(name);
-      answer = await explain(name, content, { ablate, weights: true });
-      this.#weights = null;
+      answer = await explain(name, content, { ablate, layers: null, weights: true });
     }
-    this.#weights ??= {
-      version: answer.version,
-      byLayer: new Map(answer.layers.map((layer) => [layer.name, layer.weights])),
-    };
-    for (const layer of answer.layers) layer.weights = this.#weights.byLayer.get(layer.name);
+    return this.#completed(answer);
+  }
+
+  /** With the layers that were not asked for as they were, and the weights, which were asked for only once. */
+  #completed(answer) {
+    answer.fresh = new Set(answer.layers.map(({ name }) => name));
+    if (this.#whole) {
+      const fresh = new Map(answer.layers.map((layer) => [layer.name, layer]));
+      answer.layers = this.#whole.layers.map((old) => {
+        const layer = fresh.get(old.name);
+        return layer ? Object.assign(layer, { weights: old.weights }) : old;
+      });
+    }
+    this.#whole = answer;
     return answer;
   }
 

@@ -1,6 +1,6 @@
 /** What the networks conclude: a digit, how sure, and all probabilities as bars. */
 
-import { find, h } from "./dom.js";
+import { find, h, say } from "./dom.js";
 import { percent, t } from "./i18n.js";
 
 const SURE = [
@@ -15,6 +15,9 @@ export class Verdict {
   #rows = [];
   #key = "";
   #timer = 0;
+  #headlines = 0;
+  #labels = [];
+  #sentences = [];
 
   constructor() {
     this.big = find("#verdict-big");
@@ -29,32 +32,45 @@ export class Verdict {
     this.#layOut(answered);
     find("#verdict").classList.toggle("empty", !answered.length);
     if (!answered.length) return this.#sayNothing();
-    this.big.replaceChildren(
-      ...answered.map((side, index) => h("span", { className: `label side-${index}` }, side.answer.label)),
-    );
-    this.words.replaceChildren(...answered.map((side) => this.#sentence(side, answered.length > 1)));
-    answered.forEach((side, index) => this.#fill(side, index));
+    answered.forEach((side, index) => {
+      say(this.#labels[index], side.answer.label);
+      this.#tell(this.#sentences[index], side, answered.length > 1);
+      this.#fill(side, index);
+    });
     this.#sayLater(answered.map((side) => `${side.answer.label}, ${percent(side.answer.confidence, 0)}`).join(" · "));
   }
 
   #sayNothing() {
     this.big.replaceChildren(h("span", { className: "label none", "aria-hidden": "true" }, "?"));
     this.words.replaceChildren(h("p", {}, t("verdict.empty")));
+    this.#headlines = 0;
     clearTimeout(this.#timer);
     this.live.textContent = "";
   }
 
-  #sentence({ answer, name }, named) {
+  #tell({ title, text }, { answer, name }, named) {
     const key = named ? "verdict.short" : SURE.find(([least]) => answer.confidence >= least)[1];
     const order = answer.probabilities
       .map((_, index) => index)
       .sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
-    const text = t(key, { first: answer.label, second: answer.classes[order[1]], share: percent(answer.confidence) });
-    return h("p", {}, named ? h("b", { lang: "en" }, `${name}: `) : null, text);
+    say(title, named ? `${name}: ` : "");
+    say(text, t(key, { first: answer.label, second: answer.classes[order[1]], share: percent(answer.confidence) }));
   }
 
-  /** Rows are made once and then only filled: this runs with every stroke. */
+  /** One number and one sentence for each network. */
+  #layOutHeadlines(count) {
+    if (count === this.#headlines) return;
+    this.#headlines = count;
+    const each = (make) => Array.from({ length: count }, (_, index) => make(index));
+    this.#labels = each((index) => h("span", { className: `label side-${index}` }));
+    this.#sentences = each(() => ({ title: h("b", { lang: "en" }), text: h("span") }));
+    this.big.replaceChildren(...this.#labels);
+    this.words.replaceChildren(...this.#sentences.map(({ title, text }) => h("p", {}, title, text)));
+  }
+
+  /** Elements are made once and then only filled: this runs with every stroke. */
   #layOut(sides) {
+    if (sides.length) this.#layOutHeadlines(sides.length);
     const classes = sides[0]?.answer.classes ?? this.classes ?? [];
     const key = `${classes.join()}|${sides.length}`;
     if (key === this.#key || !classes.length) {
@@ -80,8 +96,8 @@ export class Verdict {
   #fill({ answer, untouched }, side) {
     answer.probabilities.forEach((share, index) => {
       const { bar, ghost, value } = this.#rows[index][side];
-      bar.style.inlineSize = `${share * 100}%`;
-      value.textContent = percent(share);
+      bar.style.transform = `translateX(${(share - 1) * 100}%)`;
+      say(value, percent(share));
       value.classList.toggle("best", index === answer.index);
       ghost.hidden = !untouched;
       if (untouched) ghost.style.insetInlineStart = `${untouched[index] * 100}%`;
@@ -102,7 +118,7 @@ function cellsOf(side) {
 }
 
 function empty({ bar, ghost, value }) {
-  bar.style.inlineSize = "0";
+  bar.style.transform = "";
   ghost.hidden = true;
   value.textContent = "";
   value.classList.remove("best");

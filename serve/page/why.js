@@ -1,13 +1,13 @@
 /** The derivation of one number as sentences, tables and small pictures. */
 
-import { unrolledFrom } from "./arithmetic.js";
-import { largest, paint, swatch } from "./colours.js";
-import { h } from "./dom.js";
+import { largest } from "./colours.js";
+import { h, link } from "./dom.js";
+import { matrixOf, mosaic } from "./figures.js";
 import { decimal, number, t } from "./i18n.js";
 import { unitName } from "./layerview.js";
+import { convolution, dense } from "./sums.js";
 
-const CHANNELS_SHOWN = 3;
-const TERMS_SHOWN = 8;
+const CELLS = 25; // of a window that is shown as a table; larger ones are pictures
 
 /** Elements for what `derivation` found; the context says where it was found and how to go elsewhere. */
 export function derivationInWords(found, context) {
@@ -26,129 +26,23 @@ export function derivationInWords(found, context) {
   return (ways[found.kind] ?? unknown)(found, context);
 }
 
-// One function per kind of layer: what `derivation` found, as elements
-
-function convolution(found, context) {
-  const { channels, from } = found;
-  const order = channels.length > 1 ? [...channels].sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)) : channels;
-  const all = context.open.has("channels");
-  const shown = all ? order : order.slice(0, CHANNELS_SHOWN);
-  const rest = channels.length - shown.length;
-  const restSum = order.slice(shown.length).reduce((sum, each) => sum + each.sum, 0);
+function pooling(found, { go }) {
+  const { patch, shape, units, largest: best, isMax, sum, counted, value, from } = found;
+  const count = isMax ? patch.length : counted;
   return [
-    h(
-      "p",
-      {},
-      t(channels.length > 1 ? "why.convolution.many" : "why.convolution", { name: from.name, count: channels.length }),
-    ),
-    ...shown.map((each) => channelOf(each, found, context)),
-    rest
-      ? h(
-          "p",
-          {},
-          link(t("why.rest", { count: rest, sum: number(restSum) }), () => {
-            context.open.add("channels");
-            context.again();
-          }),
-        )
-      : null,
-    sumLine(found),
+    h("p", {}, t(isMax ? "why.maxpool" : "why.avgpool", { count, name: from.name })),
+    patch.length > CELLS
+      ? mosaic(patch, [1, ...shape], from.name)
+      : h("div", { className: "equation" }, windowOf(patch, shape, units, isMax ? best : -1, from, go)),
+    isMax ? null : h("p", { className: "formula" }, `${number(sum)} ÷ ${number(count)} = ${number(value)}`),
   ];
 }
 
-function channelOf(each, { shape, from, channels }, { go }) {
-  const ranges = [each.patch, each.kernel, each.products].map((values) => largest(values));
-  const matrix = (values, range, caption, press) => matrixOf(values, shape, range, caption, press);
-  return h(
-    "div",
-    { className: "channel" },
-    channels.length > 1 ? h("h4", {}, t("why.channel", { name: from.name, map: each.channel })) : null,
-    h(
-      "div",
-      { className: "equation" },
-      matrix(each.patch, ranges[0], t("why.patch"), (at) => each.units[at] >= 0 && (() => go(from, each.units[at]))),
-      h("span", { className: "sign" }, "×"),
-      matrix(each.kernel, ranges[1], t("why.kernel")),
-      h("span", { className: "sign" }, "="),
-      matrix(each.products, ranges[2], t("why.products")),
-    ),
-    h("p", { className: "sum" }, `${t("why.sum")} = `, h("b", {}, number(each.sum))),
-  );
-}
-
-const sumLine = ({ sum, bias, total }) =>
-  h(
-    "p",
-    { className: "total" },
-    h("span", {}, h("small", {}, t("why.products")), number(sum)),
-    h("span", { className: "sign" }, "+"),
-    h("span", {}, h("small", {}, t("why.bias")), number(bias)),
-    h("span", { className: "sign" }, "="),
-    h("span", { className: "result" }, h("small", {}, t("why.total")), number(total)),
-  );
-
-function pooling({ patch, shape, units, largest: best, isMax, from }, { go }) {
-  const table = matrixOf(
-    patch,
-    shape,
-    largest(patch),
-    from.name,
-    (at) => units[at] >= 0 && (() => go(from, units[at])),
-  );
-  if (isMax) table.querySelectorAll("td")[best].classList.add("chosen");
-  return [
-    h("p", {}, t(isMax ? "why.maxpool" : "why.avgpool", { count: patch.length, name: from.name })),
-    h("div", { className: "equation" }, table),
-  ];
-}
-
-function dense(found, { side, layers, go }) {
-  const { from, weights, products } = found;
-  const order = [...products.keys()]
-    .sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]))
-    .slice(0, TERMS_SHOWN);
-  const shown = order.reduce((sum, index) => sum + products[index], 0);
-  const rest = products.length - order.length;
-  const maps = unrolledFrom(layers, from);
-  const row = (index) =>
-    h(
-      "tr",
-      {},
-      h(
-        "th",
-        { scope: "row" },
-        link(unitName(maps ?? from, index, null), () => go(maps ?? from, index)),
-      ),
-      ...[from.output[index], weights[index], products[index]].map((value) => h("td", {}, decimal(value, 3))),
-    );
-  return [
-    h("p", {}, t("why.dense", { name: from.name, count: products.length })),
-    maps
-      ? h(
-          "div",
-          { className: "pair" },
-          mosaic(weights, maps.shape, t("why.weights")),
-          mosaic(products, maps.shape, t("why.products")),
-        )
-      : null,
-    h(
-      "table",
-      { className: "terms" },
-      h("caption", {}, t("why.largest")),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          ...["why.from", "why.number", "why.weight", "why.product"].map((key) => h("th", { scope: "col" }, t(key))),
-        ),
-      ),
-      h("tbody", {}, ...order.map(row)),
-    ),
-    rest ? h("p", { className: "sum" }, t("why.others", { count: rest, sum: number(found.sum - shown) })) : null,
-    sumLine(found),
-  ];
+function windowOf(patch, shape, units, chosen, from, go) {
+  const press = (at) => units[at] >= 0 && (() => go(from, units[at]));
+  const table = matrixOf(patch, shape, largest(patch), from.name, press);
+  if (chosen >= 0) table.querySelectorAll("td")[chosen].classList.add("chosen");
+  return table;
 }
 
 function softmax({ from, powers, total, highest, isLog, unit, input: logit, op }, { side }) {
@@ -243,72 +137,3 @@ const back = (from, unit, go) =>
     {},
     link(t("why.back", { name: from.name }), () => go(from, unit)),
   );
-
-// Pieces
-
-export function link(text, press) {
-  const button = h("button", { type: "button", className: "link" }, text);
-  button.addEventListener("click", press);
-  return button;
-}
-
-/** A table of numbers on their colours; `press(position)` gives what pressing a cell does, or nothing. */
-function matrixOf(values, [rows, columns], range, caption, press = () => null) {
-  const cell = (position) => {
-    const { background, text } = swatch(values[position], range);
-    const action = press(position);
-    const content = action ? h("button", { type: "button" }, decimal(values[position])) : decimal(values[position]);
-    const found = h("td", {}, content);
-    found.style.backgroundColor = background;
-    found.style.color = text;
-    if (action) content.addEventListener("click", action);
-    return found;
-  };
-  const line = (_, row) => h("tr", {}, ...Array.from({ length: columns }, (_, column) => cell(row * columns + column)));
-  return h(
-    "table",
-    { className: "matrix" },
-    h("caption", {}, caption),
-    h("tbody", {}, ...Array.from({ length: rows }, line)),
-  );
-}
-
-export function draw(canvas, values, rows, columns, range, size) {
-  canvas.width = columns;
-  canvas.height = rows;
-  canvas.style.width = `${Math.round((columns / Math.max(rows, columns)) * size)}px`;
-  const image = new ImageData(columns, rows);
-  paint(values, 0, values.length, range, new Uint32Array(image.data.buffer));
-  canvas.getContext("2d").putImageData(image, 0, 0);
-  return canvas;
-}
-
-/** Maps of numbers next to each other, with what they are and the end of their scale. */
-function mosaic(values, [count, rows, columns], caption) {
-  const range = largest(values);
-  const tiles = Array.from({ length: count }, (_, index) => {
-    const size = count === 1 ? 150 : count <= 16 ? 36 : 18;
-    return draw(
-      h("canvas", {}),
-      values.subarray(index * rows * columns, (index + 1) * rows * columns),
-      rows,
-      columns,
-      range,
-      size,
-    );
-  });
-  return h(
-    "figure",
-    { className: "mosaic" },
-    h("div", { role: "img", "aria-label": caption }, ...tiles),
-    h("figcaption", {}, `${caption}: ±${number(range)}`),
-  );
-}
-
-export function kernelOf(layer, channel) {
-  if (layer.kind !== "convolution") return null;
-  const { weight } = layer.weights;
-  const [, into, rows, columns] = weight.shape;
-  const size = into * rows * columns;
-  return mosaic(weight.data.subarray(channel * size, (channel + 1) * size), [into, rows, columns], t("why.kernel"));
-}

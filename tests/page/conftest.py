@@ -10,7 +10,7 @@ import pytest
 
 from serve.layers import Inspector
 from serve.model import Model
-from tests.serve.networks import save, save_samples
+from tests.serve.networks import deep, save, save_samples
 from tests.serve.running import running
 
 pytest.register_assert_rewrite("tests.page.reader")
@@ -19,6 +19,7 @@ from tests.page.reader import FLAGS, Reader  # noqa: E402  rewritten first
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
 
+DEEP = "small_vgg"
 NETWORKS = ("lenet_28", "mlp", "residual")
 Open = Callable[..., Reader]
 
@@ -40,6 +41,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models")
     for name in NETWORKS:
         save(directory, name)
+    save(directory, DEEP, deep())
     save_samples(directory)
     return directory
 

@@ -11,6 +11,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from serve.excitation import Search
+from serve.layers import Inspector
+from serve.model import Model
+from serve.samples import Samples, resized
 from tests.page.reader import Reader
 from tests.serve.networks import save, save_samples
 from tests.serve.running import Client, running
@@ -133,6 +137,23 @@ def test_the_strongest_images_are_the_strongest(site: str, inspector: Any, model
     outputs = inspector("lenet_28").activations(np.load(models / "samples.npy"))["conv2"].max(axis=(2, 3))
     for unit, found in enumerate(units):
         assert [each["value"] for each in found] == pytest.approx(sorted(outputs[:, unit], reverse=True)[:9], rel=1e-4)
+
+
+def test_a_search_goes_on_until_all_images_were_looked_through(tmp_path: Path) -> None:
+    model = Model.load(save(tmp_path, "residual"))
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 28, 28), np.uint8)
+    search = Search(model, Samples(images, b""))
+    seen = []
+    while search.searched < search.of:
+        search.go_on(0)
+        seen.append(search.searched)
+    assert seen == [25, 50, 60]
+    outputs = Inspector(model).activations(resized(images, 32))
+    for name in ("image", "conv2", "fc"):
+        peaks = outputs[name].reshape(60, outputs[name].shape[1], -1).max(axis=2)
+        found = search.ranking(name)
+        assert np.array_equal(found.images, np.argsort(-peaks, axis=0, kind="stable")[:9].T)
+        assert found.values == pytest.approx(np.sort(peaks, axis=0)[::-1][:9].T, rel=1e-5)
 
 
 def test_a_pack_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:

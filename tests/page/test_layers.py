@@ -7,7 +7,7 @@ import pytest
 
 from tests.page.reader import Reader
 
-NETWORKS = ("lenet_28", "mlp", "residual")
+NETWORKS = ("lenet_28", "mlp", "residual", "small_vgg")
 
 TOTALS = """async () => {
     const { page } = await import("./main.js");
@@ -22,7 +22,7 @@ TOTALS = """async () => {
             let told = input;
             if (total !== undefined && !powers) told = total;
             if (patch && isMax) told = patch[largest];
-            if (patch && !isMax) told = patch.reduce((a, b) => a + b, 0) / patch.length;
+            if (patch && !isMax) told = each.sum / each.counted;
             if (powers) told = isLog ? input - highest - Math.log(total) : powers[unit] / total;
             if (kind === "normalized") told = input / 255;
             if (layer.op === "Relu") told = Math.max(0, input);
@@ -59,7 +59,7 @@ def test_every_explanation_comes_to_the_networks_own_number(reader: Reader, netw
         assert total == pytest.approx(value, abs=1e-4), (layer, unit)
 
 
-@pytest.mark.parametrize("network", ["lenet_28", "residual"])
+@pytest.mark.parametrize("network", ["lenet_28", "residual", "small_vgg"])
 def test_a_unit_depends_on_its_field_and_on_nothing_else(reader: Reader, network: str, inspector: Any) -> None:
     reader.choose(network)
     reader.draw()

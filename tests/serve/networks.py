@@ -25,8 +25,8 @@ class Graph:
         self.value = output
         return output
 
-    def constant(self, name: str, array: np.ndarray) -> str:
-        self.weights.append(numpy_helper.from_array(array.astype(np.float32), name))
+    def constant(self, name: str, array: np.ndarray, dtype: type[np.generic] = np.float32) -> str:
+        self.weights.append(numpy_helper.from_array(array.astype(dtype), name))
         return name
 
     def normal(self, name: str, *shape: int) -> str:
@@ -123,6 +123,23 @@ def residual(seed: int = 0) -> onnx.ModelProto:
     graph.dense("fc", 8, 10)
     graph.add("LogSoftmax", "log_softmax", output="logits", axis=1)
     return graph.model(32, "residual")
+
+
+def deep(seed: int = 0) -> onnx.ModelProto:
+    """Eight convolutions with up to 64 maps, the mean of each map at the end."""
+    graph = Graph(seed)
+    graph.normalize()
+    inputs = 1
+    for number, maps in enumerate((16, 16, 32, 32, 64, 64, 64, 64), 1):
+        graph.conv(f"conv{number}", inputs, maps, 3, pads=[1, 1, 1, 1])
+        graph.add("Relu", f"relu{number}")
+        if number in (2, 4):
+            kind = "MaxPool" if number == 2 else "AveragePool"
+            graph.add(kind, f"pool{number // 2}", kernel_shape=[2, 2], strides=[2, 2])
+        inputs = maps
+    graph.add("ReduceMean", "mean", graph.constant("axes", np.array([2, 3]), np.int64), keepdims=0)
+    graph.dense("fc", 64, 10, output="logits")
+    return graph.model(28, "small_vgg")
 
 
 NETWORKS = {"lenet_28": lenet, "mlp": mlp, "residual": residual}

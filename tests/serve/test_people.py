@@ -193,6 +193,22 @@ def test_weights_can_be_left_out(client: Client, images: Make) -> None:
     assert not any(layer["weights"] for layer in found["layers"])
 
 
+def test_only_the_layers_asked_for_are_in_the_answer(client: Client, images: Make) -> None:
+    body = {"model": "lenet_28", "image": images()[0, 0].tolist(), "weights": False}
+    whole = client("POST", "/explain", body, content_type="application/json").json
+    some = client("POST", "/explain", body | {"layers": ["relu1", "fc1"]}, content_type="application/json").json
+    by_query = client("POST", f"{EXPLAIN}&weights=false&layers=fc1,relu1", images().tobytes(), **RAW).json
+    assert some == by_query
+    assert some["layers"] == [layer for layer in whole["layers"] if layer["name"] in ("relu1", "fc1")]
+    assert some["probabilities"] == whole["probabilities"]
+
+
+@pytest.mark.parametrize("layers", ["nope", "conv1,", [1], 5, {}])
+def test_layers_that_do_not_exist_get_400(layers: Any, client: Client, images: Make) -> None:
+    body = {"model": "lenet_28", "image": images()[0, 0].tolist(), "layers": layers}
+    assert client("POST", "/explain", body, content_type="application/json").status == 400
+
+
 def test_a_unit_can_be_switched_off(client: Client, images: Make) -> None:
     pixels = images()[0, 0].tolist()
     body = {"model": "lenet_28", "image": pixels, "weights": False, "ablate": [{"layer": "relu1", "unit": 2}]}
