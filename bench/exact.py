@@ -62,7 +62,7 @@ def main() -> None:
 
 def compared(folder: Path, networks: list[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """Each situation beside a first run on the CPU with one thread; None where this machine cannot be in it."""
-    clone = Clone(folder / "first", networks, {"epochs": EPOCHS})
+    clone = Clone(folder / "first", networks, {"epochs": EPOCHS, "batch_size": 64})
     first = make(clone, networks)
     yield "again", differences(first, make(clone, networks))
     yield "clone", differences(first, make_elsewhere(folder / "second", networks))
@@ -75,7 +75,7 @@ def compared(folder: Path, networks: list[str]) -> Iterator[tuple[str, dict[str,
 
 
 def make_elsewhere(path: Path, networks: list[str], **changes: Any) -> dict[str, Made]:
-    clone = Clone(path, networks, {"epochs": EPOCHS})
+    clone = Clone(path, networks, {"epochs": EPOCHS, "batch_size": 64})
     clone.edit("params.yaml", lambda settings: settings.update(changes))
     return make(clone, networks)
 

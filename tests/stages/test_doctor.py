@@ -98,7 +98,10 @@ def test_an_rwlock_whose_process_number_is_now_anothers(healthy: Workspace) -> N
 
 @posix
 def test_an_rwlock_of_a_living_dvc_is_well(healthy: Workspace) -> None:
-    running = subprocess.Popen([sys.executable, "-c", "input() # dvc"], stdin=subprocess.PIPE)
+    command = [sys.executable, "-c", "print(flush=True); input() # dvc"]
+    running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert running.stdout
+    running.stdout.readline()  # until then it may still be a copy of this process
     try:
         Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"a": {"pid": running.pid, "cmd": "dvc repro"}}}))
         assert findings(healthy) == []
