@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from serve.ink import contrast_to_paper, cropped, fitted, resized, separate
+from serve.sheet import sheet
 
 if TYPE_CHECKING:
     from serve.model import Model
@@ -44,6 +45,8 @@ def prepare(image: bytes | Image.Image, size: int = 28) -> Bytes:
     contrast = contrast_to_paper(picture)
     if contrast.shape == (size, size) and _is_framed(contrast):
         return contrast
+    if box := sheet(picture):
+        return prepare(picture.crop(box), size)
     ink = separate(contrast)
     if not ink.any():
         raise PrepareError("the image is empty: no ink stands out from the paper")
