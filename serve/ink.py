@@ -74,7 +74,7 @@ def _contrast_to_uneven_paper(image: Image.Image) -> Bytes:
     off = small - np.asarray(thumbnail.filter(ImageFilter.GaussianBlur(NEIGHBOURHOOD)))
     if (off**3).sum() < 0:  # ink is the side to which few pixels lie far off their surroundings: here the dark one
         plane, small = ImageOps.invert(plane), 255 - small
-    papers = [_without_strokes(small, round(share * SMALL) | 1) for share in WINDOWS]
+    papers = [without_strokes(small, round(share * SMALL) | 1) for share in WINDOWS]
     for paper in papers:
         behind = resized(paper, plane.size[::-1])
         contrast = np.clip(np.asarray(plane) - behind, 0, 255).astype(np.uint8)
@@ -92,7 +92,7 @@ def _plane(image: Image.Image) -> Image.Image:
     return planes[best] if spread[best] > 1.3 * spread[0] else planes[0]
 
 
-def _without_strokes(light: Floats, window: int) -> Floats:
+def without_strokes(light: Floats, window: int) -> Floats:
     """What is light over less than a window, darkened to its surroundings (a morphological opening)."""
     for extreme in (np.min, np.max):
         for axis in (0, 1):

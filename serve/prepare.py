@@ -1,6 +1,7 @@
 """Set pictures of digits the way MNIST set its own (LeCun et al., 1998), whatever they were drawn on."""
 
 import io
+import warnings
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from serve.ink import contrast_to_paper, cropped, fitted, resized, separate
+from serve.sheet import sheet
 
 if TYPE_CHECKING:
     from serve.model import Model
@@ -19,6 +21,9 @@ MAX_PIXELS = {"PNG": 4_000_000, "JPEG": 25_000_000}  # as its header declares; J
 WORK = 512  # pixels of the longer side while looking for the ink
 FINE = 80  # pixels of the digit's longer side while setting its stroke: four times MNIST's
 THINNEST, USUAL = 0.095, 0.125  # MNIST's strokes, share of the digit's longer side
+
+# The bounds here are tighter, and Pillow's words would stand between the lines of the server's log.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 Ink = NDArray[np.floating[Any] | np.uint8]
 Bytes = NDArray[np.uint8]
@@ -44,6 +49,8 @@ def prepare(image: bytes | Image.Image, size: int = 28) -> Bytes:
     contrast = contrast_to_paper(picture)
     if contrast.shape == (size, size) and _is_framed(contrast):
         return contrast
+    if box := sheet(picture):
+        return prepare(picture.crop(box), size)
     ink = separate(contrast)
     if not ink.any():
         raise PrepareError("the image is empty: no ink stands out from the paper")

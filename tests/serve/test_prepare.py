@@ -185,6 +185,20 @@ def test_the_page_does_not_matter(page: str) -> None:
     assert likeness(prepare(PAGES[page]()), CLEAN) > 0.8
 
 
+@pytest.mark.parametrize("table", [60, 130, 190])
+@pytest.mark.parametrize("turned", [0, 6])
+def test_a_sheet_of_paper_is_told_from_the_table(turned: float, table: int) -> None:
+    photo, paper = Image.new("L", (400, 420), table), drawn(ink=30, paper=235)
+    photo.paste(paper.rotate(turned), (50, 70), Image.new("L", paper.size, 255).rotate(turned))
+    assert likeness(prepare(encoded(photo, "JPEG", quality=80)), CLEAN) > 0.8
+
+
+def test_a_thick_light_stroke_is_no_sheet_of_paper() -> None:
+    one = Image.new("L", (200, 200), 0)
+    ImageDraw.Draw(one).rectangle((70, 20, 130, 180), 255)
+    assert prepare(one).any(axis=0).sum() < 10
+
+
 def test_a_bitmap_a_palette_and_cmyk_are_read() -> None:
     for mode in ("1", "P", "CMYK"):
         picture = encoded(drawn().convert(mode), "JPEG" if mode == "CMYK" else "PNG")
