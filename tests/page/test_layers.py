@@ -221,3 +221,12 @@ def test_layers_out_of_sight_follow_once_the_hand_rests(reader: Reader, inspecto
     image = np.array(shown[0], np.uint8).reshape(1, 1, 28, 28)
     for name, output in shown[1]:
         assert inspector("lenet_28").activations(image)[name].ravel() == pytest.approx(np.array(output), abs=1e-6)
+
+
+def test_on_paper_every_layer_is_there(reader: Reader) -> None:
+    reader.draw()
+    empty = """() => [...document.querySelectorAll(".layer canvas:not(.overlay)")].filter((canvas) =>
+        !canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)).length"""
+    assert reader.page.evaluate(empty) > 0  # far down
+    reader.page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert reader.page.evaluate(empty) == 0
