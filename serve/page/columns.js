@@ -21,6 +21,7 @@ export class Columns {
     this.#watchers = [watcher("inSight", "0px"), watcher("near", NEAR)];
     const fit = oncePerFrame(() => this.#fit());
     new ResizeObserver(fit).observe(this.element);
+    addEventListener("beforeprint", () => this.#everyView((view) => view.come()));
     this.#light = oncePerFrame((wanted) => this.#lightNow(wanted));
   }
 
@@ -88,11 +89,15 @@ export class Columns {
     return [...new Set([...names, ...this.panel.layersOf(side)])];
   }
 
+  #everyView(work) {
+    for (const { views } of this.#columns.values()) views.forEach(work);
+  }
+
   #fit() {
-    for (const view of [...this.#columns.values()].flatMap(({ views }) => views)) {
+    this.#everyView((view) => {
       const width = view.element.clientWidth;
       if (width) view.resize(Math.floor(width - 2));
-    }
+    });
   }
 
   // Looking and pinning
@@ -177,12 +182,12 @@ export class Columns {
 
   /** After a change of the type's size. */
   refit() {
-    for (const view of [...this.#columns.values()].flatMap(({ views }) => views)) view.width = 0;
+    this.#everyView((view) => (view.width = 0));
     this.#fit();
   }
 
   repaint() {
-    for (const { views } of this.#columns.values()) for (const view of views) view.repaint();
+    this.#everyView((view) => view.repaint());
     this.#light(this.#pinned);
   }
 }

@@ -123,6 +123,12 @@ export class LayerView {
     this.refresh();
   }
 
+  /** Onto paper, or near the window. */
+  come() {
+    this.near = true;
+    this.refresh();
+  }
+
   refresh() {
     if (!this.near || !this.geometry) return;
     if (this.#stale) {

@@ -16,6 +16,7 @@ export class Pad {
   #cursor = { x: 9, y: 5, down: false, shown: false };
   #field = null;
   #pointer = null;
+  #bounds = null; // of the board as a stroke begins: to ask again would lay the page out at every point
 
   /** onChange(timestamp) is called after every change; onDigit(n) when a digit key is pressed. */
   constructor(drawing, { onChange, onDigit }) {
@@ -56,6 +57,7 @@ export class Pad {
     this.#lift();
     this.#show(false);
     this.#pointer = event.pointerId;
+    this.#bounds = this.canvas.getBoundingClientRect();
     try {
       this.canvas.setPointerCapture(event.pointerId);
     } catch {
@@ -81,8 +83,8 @@ export class Pad {
   }
 
   #place(event) {
-    const bounds = this.canvas.getBoundingClientRect();
-    return [(event.clientX - bounds.left) / bounds.width, (event.clientY - bounds.top) / bounds.height];
+    const { left, top, width, height } = this.#bounds;
+    return [(event.clientX - left) / width, (event.clientY - top) / height];
   }
 
   // Keyboard

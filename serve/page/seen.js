@@ -6,7 +6,8 @@ import { SIDE, putPixels } from "./drawing.js";
 import { t } from "./i18n.js";
 import { inkBox } from "./pad.js";
 
-const large = () => (innerHeight >= 860 ? 140 : 84); // CSS pixels
+const tall = matchMedia("(min-height: 860px)");
+const large = () => (tall.matches ? 140 : 84); // CSS pixels
 
 export class Seen {
   #field = null;

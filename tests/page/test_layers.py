@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.page.reader import Reader
+from tests.page.reader import SEVEN, Reader
 
 NETWORKS = ("lenet_28", "mlp", "residual", "small_vgg")
 
@@ -200,3 +200,33 @@ def test_two_networks_side_by_side(reader: Reader) -> None:
     reader.page.wait_for_selector(".column:last-child .network p:has-text('per answer')")
     reader.choose("mlp")
     assert reader.page.locator(".column").count() == 1
+
+
+def test_layers_out_of_sight_follow_once_the_hand_rests(reader: Reader, inspector: Any) -> None:
+    asked: list[str] = []
+    reader.page.on("request", lambda request: asked.append(request.url))
+    reader.choose("lenet_28")
+    reader.stroke(SEVEN)
+    reader.page.wait_for_timeout(600)
+    explained = [url for url in asked if "/explain" in url and "weights=false" in url]
+    assert any("layers=image" in url and "fc1" not in url for url in explained)
+    assert "layers=" not in explained[-1]
+    shown = reader.page.evaluate(
+        """async () => {
+            const { page } = await import("./main.js");
+            const { image, layers } = page.sides[0].answer;
+            return [Array.from(image.data), layers.map(({ name, output }) => [name, Array.from(output)])];
+        }"""
+    )
+    image = np.array(shown[0], np.uint8).reshape(1, 1, 28, 28)
+    for name, output in shown[1]:
+        assert inspector("lenet_28").activations(image)[name].ravel() == pytest.approx(np.array(output), abs=1e-6)
+
+
+def test_on_paper_every_layer_is_there(reader: Reader) -> None:
+    reader.draw()
+    empty = """() => [...document.querySelectorAll(".layer canvas:not(.overlay)")].filter((canvas) =>
+        !canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)).length"""
+    assert reader.page.evaluate(empty) > 0  # far down
+    reader.page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert reader.page.evaluate(empty) == 0
