@@ -39,7 +39,6 @@ def main() -> None:
             "results": {name: whole(Path(folder) / name, name) for name in ("mnist", "fashion_mnist")},
             "seen": SEEN,
             "curves": curves(Path(folder) / "curves"),
-            "int8": int8(Path(folder) / "mnist"),
         }
     files.write_json(RESULTS / "courses.json", found)
 
@@ -52,12 +51,6 @@ def whole(folder: Path, dataset: str) -> list[dict[str, Any]]:
             run(folder, stage, network)
     run(folder, "compare")
     return [dict(row) for row in files.read_csv(folder / "reports" / "comparison.csv")]
-
-
-def int8(folder: Path) -> list[dict[str, Any]]:
-    """What quantising the networks trained on MNIST would bring, and which are kept."""
-    run(folder, "quantize")
-    return [dict(row) for row in files.read_csv(folder / "models" / "int8" / "comparison.csv")]
 
 
 def curves(folder: Path) -> dict[str, list[float]]:

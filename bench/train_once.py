@@ -1,11 +1,14 @@
 """One training, in a process of its own, printed as JSON: an epoch of either loop, or a whole recipe of ours.
 
-python -m bench.train_once notebook|cifra|whole NETWORK SEED
+python -m bench.train_once notebook|cifra|whole NETWORK SEED [ANOTHER_SPLIT]
+
+The test set is that of data/split; that of another split, if one is named, is asked too.
 """
 
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +28,7 @@ THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SIDE = 2048  # of the matrices whose product gives the machine's rate
 
 
-def main(loop: str, network: str, seed: int) -> None:
+def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
     recipe = params.load().recipe(network)
     one_epoch = recipe.model_copy(update={"epochs": 1})
     train, test = datasets.load("train", copies=not recipe.augment), datasets.load("test")
@@ -38,9 +41,17 @@ def main(loop: str, network: str, seed: int) -> None:
             found = cifra(network, one_epoch, train, few, seed, where)
         case _:
             found = cifra(network, recipe, train, datasets.load("validation"), seed, where)
+    trained = found.pop("network")
+    found |= {"accuracy": accuracy(trained, test, where), "operations": operations(network, recipe, len(train))}
+    if other:
+        held = datasets.arrays(Path(other))
+        found["other"] = accuracy(trained, Labelled(held["test_images"], held["test_labels"]), where)
+    print(json.dumps(found))
+
+
+def accuracy(network: Network, test: Labelled, where: str) -> float:
     images, labels = (torch.from_numpy(array).to(where) for array in (test.images, test.labels))
-    _, accuracy = evaluate(found.pop("network"), images, labels.long(), cross_entropy)
-    print(json.dumps(found | {"accuracy": accuracy, "operations": operations(network, recipe, len(train))}))
+    return evaluate(network, images, labels.long(), cross_entropy)[1]
 
 
 class Pictures(Dataset[Any]):
@@ -143,4 +154,4 @@ def operations(network: str, recipe: Recipe, images: int) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

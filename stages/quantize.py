@@ -4,7 +4,7 @@
     python -m stages.quantize --network dropout_cnn
 
 Static quantisation (QDQ, a scale for each channel), calibrated on training images. The table of all, kept or not,
-is models/int8/comparison.csv. No stage of dvc.yaml, since what is kept depends on this machine's speed.
+is reports/int8.csv. No stage of dvc.yaml, since what is kept depends on this machine's speed.
 """
 
 import logging
@@ -23,7 +23,7 @@ from stages.core import datasets, files, params
 from stages.core.command import command
 from stages.core.datasets import Labelled
 from stages.core.errors import UserError
-from stages.core.paths import MODELS
+from stages.core.paths import MODELS, REPORTS
 
 INT8 = MODELS / "int8"
 MOST_LOST = 0.0005 + 1e-9  # of the accuracy over the whole test set
@@ -42,7 +42,7 @@ def main(network: str | None = None) -> None:
         chosen.recipe(name)  # or an error that names those there are
     logging.getLogger().setLevel(logging.ERROR)  # it advises what is done here already
     rows = [compare(name) for name in names]
-    files.write_csv(INT8 / "comparison.csv", rows)
+    files.write_csv(REPORTS / "int8.csv", rows)
     for row in rows:
         print(said(row))
 

@@ -9,7 +9,7 @@ import torch
 
 from stages import quantize
 from stages.core import files, networks, onnx_file
-from stages.core.paths import MODELS
+from stages.core.paths import MODELS, REPORTS
 from tests.workspace import Workspace, publish_split
 
 NETWORK = "mlp_512_512"
@@ -68,7 +68,7 @@ def test_what_grows_is_not_kept() -> None:
 
 def test_the_table_holds_every_network(exported: Workspace) -> None:
     exported.run("quantize")
-    (row,) = files.read_csv(MODELS / "int8" / "comparison.csv")
+    (row,) = files.read_csv(REPORTS / "int8.csv")
     assert (row["network"], row["kept"], row["times_as_fast"]) == (NETWORK, "True", "1.5")
 
 
