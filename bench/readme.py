@@ -88,7 +88,7 @@ WORDS = {
         "época es la de Cifra menos la de los cuadernos, el ruido dos errores estándar; lo hace `make bench-train`.",
         "strength": "| red | conjunto | exactitud de prueba | semillas | segundos de entrenamiento |",
         "strength_note": "Media ± desviación típica entre semillas; esta tabla la hace `python -m bench.strength`.",
-        "ladder": "| `best_cnn`, entrenada solo con `digits` | sus imágenes de prueba | las 10.000 de MNIST | segundos |",
+        "ladder": "| `best_cnn`, entrenada con `digits` | sus imágenes de prueba | las 10.000 de MNIST | segundos |",
         "ladder_note": "Cada línea añade un ingrediente a las de arriba. Medias de {seeds} semillas, entrenando con "
         "1.293 imágenes; esta tabla la hace `python -m bench.ladder`.",
         "plain": "sin añadir nada",
