@@ -200,7 +200,7 @@ def test_eight_trainings_started_at_once_on_a_fresh_store_are_all_recorded(
     folders = [Path(f"training {seed}") for seed in range(8)]
     for seed, folder in enumerate(folders):
         shutil.copytree("data", folder / "data")
-        workspace.set(seed=seed, models__mlp_64_128__epochs=2)
+        workspace.set(seed=seed, models__mlp_64_128__epochs=2, models__mlp_64_128__batch_size=50)
         shutil.copyfile("params.yaml", folder / "params.yaml")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace.root / 'mlflow.db'}")
     outcome = shell("-c", TRAININGS, *map(str, folders))

@@ -199,7 +199,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         publish_split()
         values = Workspace(folder, patch, None)  # type: ignore[arg-type]
-        values.set(models__mlp_64_128__epochs=1)
+        values.set(models__mlp_64_128__epochs=1, models__mlp_64_128__batch_size=50)
         assert shell("-m", "stages.train", NETWORK).code == 0
         patch.setitem(recorded.OUTS, f"train@{NETWORK}", [f"weights/{NETWORK}"])
         patch.setitem(recorded.DEPS, f"train@{NETWORK}", ["data/split"])
