@@ -27,16 +27,18 @@ yaml = YAML()
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    seeds = range(1, parser.parse_args().seeds + 1)
+    parser.add_argument("--from", dest="first", choices=("plain", *INGREDIENTS), default="plain", metavar="RUNG")
+    asked = parser.parse_args()
+    seeds = range(1, asked.seeds + 1)
+    names = ("plain", *INGREDIENTS)
+    rungs: dict[str, Any] = files.read_json(LADDER)["rungs"] if asked.first != "plain" else {}
     with tempfile.TemporaryDirectory() as folder:
         digits, mnist = Path(folder) / "digits", Path(folder) / "mnist"
         for place in (digits, mnist):
             place.mkdir()
             prepare(place, place.name)
-        rungs = {}
-        for count in range(len(INGREDIENTS) + 1):
-            name = INGREDIENTS[count - 1] if count else "plain"
-            leave_out(digits, INGREDIENTS[count:])
+        for name in names[names.index(asked.first) :]:
+            leave_out(digits, INGREDIENTS[names.index(name) :])
             rungs[name] = rung(digits, mnist / "data" / "split", seeds)
             print(f"{name}: {rungs[name]}", flush=True)
     files.write_json(LADDER, {"rungs": rungs, "seeds": len(seeds), "machine": machine()})
