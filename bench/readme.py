@@ -204,7 +204,8 @@ def strength(language: str) -> str:
     lines = [WORDS[language]["strength"], "|---|---|---:|---:|---:|"]
     for name, row in files.read_json(RESULTS / "strength.json")["trained"].items():
         network, dataset = name.split()
-        accuracy = f"{percent(row['mean'], language)} ± {percent(row['deviation'], language)}"
+        spread = f" ± {percent(row['deviation'], language)}" if len(row["accuracy"]) > 1 else ""
+        accuracy = percent(row["mean"], language) + spread
         seconds = local(f"{median(row['seconds']):.1f}", language)
         lines.append(f"| `{network}` | `{dataset}` | {accuracy} | {len(row['accuracy'])} | {seconds} |")
     return "\n".join([*lines, "", WORDS[language]["strength_note"], ""])
