@@ -18,11 +18,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
-from stages.core import accelerator, augment, datasets, layers, networks, params
+from stages.core import accelerator, datasets, layers, networks, params
 from stages.core.datasets import Labelled
 from stages.core.networks import Network
 from stages.core.params import Recipe
 from stages.core.training import Trainer, cross_entropy, evaluate
+from stages.train import suited
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SIDE = 2048  # of the matrices whose product gives the machine's rate
@@ -104,12 +105,9 @@ def cifra(network: str, recipe: Recipe, train: Labelled, validation: Labelled, s
     precision = accelerator.resolve_precision(speed.precision, where)
     accelerator.set_precision(precision)
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
-    suited = (
-        recipe
-        if recipe.augment is None
-        else recipe.model_copy(update={"augment": augment.suited(recipe.augment, datasets.facts())})
+    trainer = Trainer(
+        built, suited(recipe, datasets.facts()), seed, where, speed.model_copy(update={"precision": precision})
     )
-    trainer = Trainer(built, suited, seed, where, speed.model_copy(update={"precision": precision}))
     rate = matmul_rate(precision, where)
     clock = Clock(where)
     trainer.fit(train, validation, lambda *_: None, lambda _: None)

@@ -1,0 +1,94 @@
+"""Heads and notes of the READMEs' tables, in both languages."""
+
+WORDS = {
+    "en": {
+        "digits": "| network | accuracy | 95 % interval | worst digit | parameters | multiply-accumulates |",
+        "digits_note": "360 test images of `digits`, one seed ({seed}). ★ champion: highest validation accuracy.",
+        "courses": "| network | MNIST | Fashion-MNIST |",
+        "courses_note": "Test accuracy with its 95 % interval, one seed ({seed}), torch {torch}; "
+        "`python -m bench.courses` makes this table.",
+        "after": "Fashion-MNIST, after epoch",
+        "course": "the course saw",
+        "train": "| network | type | the notebooks' loop | Cifra | times as fast | of the matrix-multiply rate "
+        "| accuracy | noise |",
+        "train_note": "Seconds per epoch of MNIST, medians of {rounds} seeds, the two loops in turns "
+        "({processor}, {cores} threads, torch {torch}). Geometric mean: **{geometric_mean} ×**. The accuracy after one "
+        "epoch is Cifra's minus the notebooks', the noise two standard errors of that; `make bench-train` makes this.",
+        "strength": "| network | data set | test accuracy | seeds | seconds of training |",
+        "strength_note": "Mean ± standard deviation over the seeds; `python -m bench.strength` makes this table.",
+        "ladder": "| `best_cnn`, trained on `digits` alone | its own test images | MNIST's 10,000 | seconds |",
+        "ladder_note": "Each line adds one ingredient to those above. Means over {seeds} seeds, of training on 1,293 "
+        "images; `python -m bench.ladder` makes this table.",
+        "plain": "nothing added",
+        "schedule": "one-cycle learning rate",
+        "weight_decay": "weight decay",
+        "label_smoothing": "smoothed labels",
+        "average": "averaged weights",
+        "augment": "images changed afresh each time",
+        "int8": "| network | bytes in int8 | times as fast | accuracy | kept |",
+        "yes": "yes",
+        "no": "no",
+        "exact": "| beside a first run (CPU, one thread) | weights | ONNX files | largest difference of a weight "
+        "| other answers |",
+        "exact_note": "Networks with the very same bytes, of {networks}, after {epochs} epochs on few images; torch "
+        "{torch}, {machine}. The ONNX file says with how many threads and on what it was trained, so its bytes differ "
+        "there in any case. `python -m bench.exact` makes this table.",
+        "again": "once more, in the same place",
+        "clone": "in another clone",
+        "path": "in a clone at a longer path, with spaces and accents",
+        "threads": "two threads",
+        "cuda": "CUDA",
+        "unmeasured": "not measured: there was no such machine",
+        "of": "of",
+        "soak": "So far {kills} kills in {pipelines} pipelines (SIGKILL, SIGTERM, Ctrl-C; to DVC, to the stage or to "
+        "both; in {stages} stages) left {troubles} other bytes, leftovers, tracebacks or processes that lived on.",
+        "serve": "| server | question | requests/s | Cifra's JSON is |",
+        "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
+        "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
+    },
+    "es": {
+        "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
+        "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}). ★ campeona: la mejor en validación.",
+        "courses": "| red | MNIST | Fashion-MNIST |",
+        "courses_note": "Exactitud de prueba, intervalo del 95 %, una semilla ({seed}), torch {torch}; "
+        "la hace `python -m bench.courses`.",
+        "after": "Fashion-MNIST, tras la época",
+        "course": "lo que vio el curso",
+        "train": "| red | tipo | el bucle de los cuadernos | Cifra | veces más rápido "
+        "| de la velocidad de multiplicar matrices | exactitud | ruido |",
+        "train_note": "Segundos por época de MNIST, medianas de {rounds} semillas, los dos bucles por turnos "
+        "({processor}, {cores} hilos, torch {torch}). Media geométrica: **{geometric_mean} ×**. La exactitud tras una "
+        "época es la de Cifra menos la de los cuadernos, el ruido dos errores estándar; lo hace `make bench-train`.",
+        "strength": "| red | conjunto | exactitud de prueba | semillas | segundos de entrenamiento |",
+        "strength_note": "Media ± desviación típica entre semillas; esta tabla la hace `python -m bench.strength`.",
+        "ladder": "| `best_cnn`, entrenada con `digits` | sus imágenes de prueba | las 10.000 de MNIST | segundos |",
+        "ladder_note": "Cada línea añade un ingrediente a las de arriba. Medias de {seeds} semillas, entrenando con "
+        "1.293 imágenes; esta tabla la hace `python -m bench.ladder`.",
+        "plain": "sin añadir nada",
+        "schedule": "tasa de aprendizaje en un ciclo",
+        "weight_decay": "decaimiento de los pesos",
+        "label_smoothing": "etiquetas suavizadas",
+        "average": "pesos promediados",
+        "augment": "imágenes que cambian cada vez",
+        "int8": "| red | bytes en int8 | veces más rápido | exactitud | se queda |",
+        "yes": "sí",
+        "no": "no",
+        "exact": "| frente a una primera vez (CPU, un hilo) | pesos | archivos ONNX | mayor diferencia de un peso "
+        "| otras respuestas |",
+        "exact_note": "Redes con los mismos bytes, de {networks}, tras {epochs} épocas con pocas imágenes; torch "
+        "{torch}, {machine}. El archivo ONNX dice con cuántos hilos y dónde se entrenó: sus bytes difieren ahí en todo "
+        "caso. Esta tabla la hace `python -m bench.exact`.",
+        "again": "otra vez, en el mismo lugar",
+        "clone": "en otro clon",
+        "path": "en un clon con una ruta más larga, con espacios y acentos",
+        "threads": "dos hilos",
+        "cuda": "CUDA",
+        "unmeasured": "sin medir: no había tal máquina",
+        "of": "de",
+        "soak": "Hasta ahora, {kills} interrupciones en {pipelines} ejecuciones (SIGKILL, SIGTERM, Ctrl-C; a DVC, a la "
+        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos, errores o procesos vivos.",
+        "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
+        "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
+        "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
+    },
+}
