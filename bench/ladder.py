@@ -48,7 +48,7 @@ def leave_out(folder: Path, ingredients: tuple[str, ...]) -> None:
     chosen = yaml.load(folder / "params.yaml")
     whole = yaml.load(RESULT.parents[2] / "params.yaml")["models"][NETWORK]
     kept = {name: value for name, value in whole.items() if name not in ingredients}
-    chosen["models"][NETWORK] = {"augment": {}} | kept  # which changes nothing, and keeps to the originals
+    chosen["models"][NETWORK] = {"augment": {"digits": {}}} | kept  # changes nothing, and keeps to the originals
     yaml.dump(chosen, folder / "params.yaml")
 
 

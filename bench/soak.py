@@ -206,6 +206,7 @@ def main() -> int:
     parser.add_argument("kills", type=int, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the moments and ways (default: %(default)s)")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores, and hands on
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="cifra-soak-") as folder:
         scratch = clones(Path(folder))

@@ -33,7 +33,7 @@ def main() -> None:
             one = json.loads(run(Path(folder), "-m", "bench.train_once", "whole", asked.network, str(seed)))
             print(f"seed {seed}: {one['accuracy']:.2%} in {one['seconds']:.1f} s", flush=True)
             trained.append(one)
-    keep(asked.network, asked.dataset, trained)
+            keep(asked.network, asked.dataset, trained)
 
 
 def keep(network: str, dataset: str, trained: list[dict[str, Any]]) -> None:

@@ -23,17 +23,17 @@ from stages.core.datasets import Labelled
 from stages.core.networks import Network
 from stages.core.params import Recipe
 from stages.core.training import Trainer, cross_entropy, evaluate
-from stages.train import suited
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SIDE = 2048  # of the matrices whose product gives the machine's rate
 
 
 def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
-    recipe = params.load().recipe(network)
+    chosen = params.load()
+    recipe = chosen.recipe(network)
     one_epoch = recipe.model_copy(update={"epochs": 1})
-    train, test = datasets.load("train", copies=not recipe.augment), datasets.load("test")
-    where = accelerator.resolve(params.load().accelerator)
+    train, test = datasets.load("train", copies=chosen.augment_of(network) is None), datasets.load("test")
+    where = accelerator.resolve(chosen.accelerator)
     match loop:
         case "notebook":
             found = notebook(network, one_epoch, train, seed, where)
@@ -105,9 +105,8 @@ def cifra(network: str, recipe: Recipe, train: Labelled, validation: Labelled, s
     precision = accelerator.resolve_precision(speed.precision, where)
     accelerator.set_precision(precision)
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
-    trainer = Trainer(
-        built, suited(recipe, datasets.facts()), seed, where, speed.model_copy(update={"precision": precision})
-    )
+    speed = speed.model_copy(update={"precision": precision})
+    trainer = Trainer(built, recipe, seed, where, speed, chosen.augment_of(network))
     rate = matmul_rate(precision, where)
     clock = Clock(where)
     trainer.fit(train, validation, lambda *_: None, lambda _: None)

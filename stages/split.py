@@ -32,7 +32,6 @@ def main() -> None:
         "classes": raw["classes"],
         "shape": [1, chosen.split.image_size, chosen.split.image_size],
         "raw_sha256": raw["sha256"],
-        "mirrors": raw["dataset"] in datasets.MIRRORS,
         "copies": copies,
         "validation_from": chosen.split.validation_from,
         "counts": {name: counts(sets[name], len(raw["classes"])) for name in SETS},

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from stages.core import accelerator, augment, datasets, files, networks, params
+from stages.core import accelerator, datasets, files, networks, params
 from stages.core.checkpoint import Checkpoints, alone
 from stages.core.command import command
 from stages.core.live import LiveRun
-from stages.core.params import Params, Recipe
+from stages.core.params import Augment, Params, Recipe
 from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
 from stages.core.training import Trainer
@@ -46,7 +46,7 @@ def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, An
     speed = chosen.speed_of(network, where)
     record = {
         "network": network,
-        "recipe": chosen.recipe(network).model_dump(exclude_unset=True, exclude_none=True),
+        "recipe": recorded(chosen.recipe(network), chosen.augment_of(network)),
         "seed": chosen.seed,
         "accelerator": where,
         "threads": chosen.threads,
@@ -59,6 +59,12 @@ def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, An
     }
     code = [path.read_bytes() for path in CODE]
     return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
+
+
+def recorded(recipe: Recipe, changes: Augment | None) -> dict[str, Any]:
+    """The recipe as params.yaml gives it, with the changes of this data set's images alone."""
+    kept = recipe.model_dump(exclude_unset=True, exclude_none=True, exclude={"augment"})
+    return kept | ({"augment": changes.model_dump(exclude_unset=True)} if changes else {})
 
 
 def is_published(folder: Path, fingerprint: str) -> bool:
@@ -74,26 +80,19 @@ def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Che
     accelerator.set_precision(record["precision"])
     facts = datasets.facts()
     shape = networks.input_shape(network, facts["shape"])
-    recipe, where = suited(chosen.recipe(network), facts), record["accelerator"]
+    recipe, changes, where = chosen.recipe(network), chosen.augment_of(network), record["accelerator"]
     built = networks.build(network, shape, len(facts["classes"]), **recipe.layers)
     speed = chosen.speed_of(network, where).model_copy(update={"precision": record["precision"]})
-    trainer = Trainer(built.to(where), recipe, chosen.seed, where, speed)
+    trainer = Trainer(built.to(where), recipe, chosen.seed, where, speed, changes)
     resumed = checkpoints.restore(trainer)
     with Progress(network, recipe.epochs, resumed) as progress, LiveRun(record) as live:
         trainer.fit(
-            datasets.load("train", shape[-1], copies=not recipe.augment),
+            datasets.load("train", shape[-1], copies=changes is None),
             datasets.load("validation", shape[-1]),
             progress.step,
             on_epoch=each(checkpoints.save, progress.epoch, live.epoch),
         )
     return trainer
-
-
-def suited(recipe: Recipe, facts: dict[str, Any]) -> Recipe:
-    """The recipe without the changes of images that this data set does not bear."""
-    if recipe.augment is None:
-        return recipe
-    return recipe.model_copy(update={"augment": augment.suited(recipe.augment, facts)})
 
 
 def each(*listeners: Callable[[Trainer], None]) -> Callable[[Trainer], None]:

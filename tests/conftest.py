@@ -1,8 +1,12 @@
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.workspace import Workspace
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and they would hand that on to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """Other images of the same things, made afresh for every batch: small changes of place, shape and stroke."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from math import radians
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,11 +36,6 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Te
         grid = (mapping @ _sheet(height, width, images.device)).unflatten(2, (height, width))
         moved = functional.grid_sample(values, grid.permute(0, 2, 3, 1), align_corners=False)
     return _with_hole(moved, settings.erase, draws["hole"]) if settings.erase else moved
-
-
-def suited(settings: Augment, facts: Mapping[str, Any]) -> Augment:
-    """Without mirroring where a mirrored image is not of its class any more, as that data set's facts say."""
-    return settings.model_copy(update={"mirror": settings.mirror and facts["mirrors"]})
 
 
 def _draw(count: int, generator: torch.Generator) -> Draws:

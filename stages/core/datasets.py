@@ -14,7 +14,6 @@ from stages.core.errors import UserError
 from stages.core.paths import SPLIT
 
 SETS = ("train", "validation", "test")
-MIRRORS = {"fashion_mnist"}  # data sets whose images keep their class when left and right change places
 
 Array = NDArray[np.uint8]
 

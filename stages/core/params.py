@@ -35,6 +35,7 @@ class Augment(Section):
     mirror: bool = False  # left for right, every other image
 
 
+Dataset = Literal["digits", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits"]
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
 
 
@@ -91,7 +92,7 @@ class Recipe(Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     average: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    augment: Augment | None = None
+    augment: dict[Dataset, Augment] | None = None
     precision: Precision | None = None
 
     @property
@@ -100,7 +101,7 @@ class Recipe(Section):
 
 
 class Params(Section):
-    dataset: Literal["digits", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits"]
+    dataset: Dataset
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     accelerator: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=256)]
@@ -115,6 +116,10 @@ class Params(Section):
         if network not in self.models:
             raise UserError(unknown("network", network, list(self.models), "an entry of models: in params.yaml"))
         return self.models[network]
+
+    def augment_of(self, network: str) -> Augment | None:
+        """How the network's recipe changes the images of the chosen data set; None if it leaves them."""
+        return (self.recipe(network).augment or {}).get(self.dataset)
 
     def speed_of(self, network: str, accelerator: str) -> Speed:
         """With the precision that the network's recipe insists on, if it does."""
@@ -171,7 +176,6 @@ SECTIONS: dict[str, type[Section]] = {
     "render": Render,
     "speed": Speeds,
     **dict.fromkeys(Speeds.model_fields, Speed),
-    "augment": Augment,
 }
 
 
@@ -179,5 +183,6 @@ def _settings(path: tuple[str | int, ...]) -> list[str]:
     """The settings that the section at that path has."""
     if not path:
         return list(Params.model_fields)
-    fields = SECTIONS.get(str(path[-1]), Recipe).model_fields
+    section = Augment if "augment" in path else SECTIONS.get(str(path[-1]), Recipe)
+    fields = section.model_fields
     return [".".join([*map(str, path), name]) for name in fields]

@@ -14,7 +14,7 @@ from stages.core.errors import UserError
 from stages.core.history import Epoch, History
 from stages.core.networks import Network
 from stages.core.optimizers import OPTIMIZERS, SCHEDULES
-from stages.core.params import Recipe, Speed
+from stages.core.params import Augment, Recipe, Speed
 
 EVALUATION_BATCH = 1000
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
@@ -43,14 +43,24 @@ class Trainer:
         network: already on the accelerator.
         seed: together with the number of an epoch, it fixes the order of that epoch's batches.
         speed: how that accelerator computes; its precision is resolved.
+        changes: how images are changed, afresh for every batch.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, seed: int, accelerator: str, speed: Speed) -> None:
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        seed: int,
+        accelerator: str,
+        speed: Speed,
+        changes: Augment | None = None,
+    ) -> None:
         self.network = network.to(memory_format=LAYOUTS[speed.layout])
         self.forward: nn.Module = network.reordered()
         if speed.compile != "none":
             self.forward.compile(mode=speed.compile)
         self.recipe = recipe
+        self.changes = changes
         self.seed = seed
         self.accelerator = accelerator
         self.precision = speed.precision
@@ -135,7 +145,7 @@ class Trainer:
         return list(order.to(self.accelerator).split(self.recipe.batch_size))
 
     def _input(self, images: Tensor, random: torch.Generator) -> Tensor:
-        return augment(images, self.recipe.augment, random) if self.recipe.augment else as_input(images)
+        return augment(images, self.changes, random) if self.changes else as_input(images)
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """In bf16 the layers compute in it where it is safe; weights and loss stay in fp32."""

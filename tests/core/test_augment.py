@@ -3,7 +3,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from stages.core.augment import augment, suited
+from stages.core.augment import augment
 from stages.core.params import Augment
 
 EVERYTHING = Augment(turn=10, slant=0.2, zoom=0.1, shift=2, elastic=1, stroke=0.5, erase=4, mirror=True)
@@ -155,13 +155,6 @@ def test_cuda_changes_images_as_the_cpu_does() -> None:
     elsewhere = changed(boxes(8).cuda(), **settings)
     assert elsewhere.device.type == "cuda"
     torch.testing.assert_close(elsewhere.cpu(), changed(boxes(8), **settings), atol=1e-3, rtol=0)
-
-
-@pytest.mark.parametrize(("mirrors", "wanted"), [(True, True), (False, False)])
-def test_mirroring_is_left_out_where_the_data_set_does_not_bear_it(mirrors: bool, wanted: bool) -> None:
-    assert suited(EVERYTHING, {"mirrors": mirrors}).mirror is wanted
-    assert suited(EVERYTHING, {"mirrors": mirrors}).turn == 10
-    assert suited(Augment(), {"mirrors": mirrors}).mirror is False
 
 
 @pytest.mark.parametrize(

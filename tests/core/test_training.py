@@ -26,7 +26,8 @@ def trainer(network: str = "mlp_64_128", seed: int = 1, **changes: Any) -> Train
     torch.manual_seed(seed)
     chosen = recipe(network, **changes)
     shape = networks.input_shape(network, (1, 28, 28))
-    return Trainer(networks.build(network, shape, 10, **chosen.layers), chosen, seed, "cpu", SPEED)
+    built = networks.build(network, shape, 10, **chosen.layers)
+    return Trainer(built, chosen, seed, "cpu", SPEED, (chosen.augment or {}).get("mnist"))
 
 
 def labelled(count: int, seed: int = 0, size: int = 28) -> Labelled:

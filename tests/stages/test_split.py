@@ -205,14 +205,6 @@ def test_leaving_copies_out_where_there_are_none_changes_nothing(workspace: Work
         assert np.array_equal(datasets.load(name, copies=False).images, datasets.load(name).images)
 
 
-@pytest.mark.parametrize(("dataset", "mirrors"), [("fashion_mnist", True), ("mnist", False), ("digits", False)])
-def test_the_facts_say_whether_a_mirrored_image_keeps_its_class(
-    workspace: Workspace, dataset: str, mirrors: bool
-) -> None:
-    publish_raw(dataset=dataset)
-    assert done(workspace)["mirrors"] is mirrors
-
-
 def test_digits_are_disjoint_before_and_after_copying(workspace: Workspace, digits: dict[str, Array]) -> None:
     """No test or validation image is a training image, nor a copy of one: copies come of training images only."""
     chosen = params.load()

@@ -226,7 +226,7 @@ def test_a_finished_training_leaves_no_checkpoint(ready: Workspace) -> None:
         {"models__mlp_64_128__schedule": "one_cycle"},
         {"models__mlp_64_128__label_smoothing": 0.1},
         {"models__mlp_64_128__average": 1.0},
-        {"models__mlp_64_128__augment": {"shift": 1.0}},
+        {"models__mlp_64_128__augment": {"digits": {"shift": 1.0}}},
         {"speed__cpu__layout": "contiguous"},
     ],
     ids=lambda change: next(iter(change)).rpartition("__")[2],
