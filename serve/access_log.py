@@ -1,6 +1,5 @@
 """One JSON line per request and per event on standard error; no image, no waiting for the reader."""
 
-import sys
 import threading
 import time
 from queue import Full, Queue
@@ -19,7 +18,8 @@ class AccessLog:
         self.dropped = 0
         """Lines lost to a reader that does not keep up."""
         self._requests = requests
-        self._stream = stream or sys.stderr.buffer
+        # Not sys.stderr: a thread stuck in it keeps its lock, and Python flushes it at its end.
+        self._stream = stream or open(2, "wb", buffering=0, closefd=False)  # noqa: SIM115  never closed
         self._lines: list[bytes] = []
         self._chunks: Queue[bytes | None] = Queue(LOG_BACKLOG)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)

@@ -1,5 +1,6 @@
 """The server as a process: its command line, signals, and what it imports."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -272,9 +273,10 @@ def test_a_registry_without_mlflow_says_what_to_install(
 
 @pytest.mark.slow
 def test_a_slow_log_reader_stops_nothing(models_dir: Path, tmp_path: Path) -> None:
-    """Standard error is a pipe that nobody reads: the server answers on."""
+    """Standard error is a pipe that nobody reads: the server answers on, and ends when it is told to."""
     command = [sys.executable, "-m", "serve", "--port", "0", "--models", str(models_dir)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, cwd=ROOT, env=usual, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         port = int(child.stdout.readline().decode().split("http://127.0.0.1:")[1].split()[0])
         try:
