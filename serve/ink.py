@@ -94,13 +94,18 @@ def _plane(image: Image.Image) -> Image.Image:
 
 def without_strokes(light: Floats, window: int) -> Floats:
     """What is light over less than a window, darkened to its surroundings (a morphological opening)."""
-    for extreme in (np.min, np.max):
-        for axis in (0, 1):
-            edges = [(window // 2, window // 2) if axis == side else (0, 0) for side in (0, 1)]
-            padded = np.pad(light, edges, "edge")
-            windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis)
-            light = np.asarray(extreme(windows, axis=-1), np.float32)
+    for extreme in (np.minimum, np.maximum):
+        light = _over_windows(extreme, _over_windows(extreme, light, window).T, window).T
     return light
+
+
+def _over_windows(extreme: np.ufunc, values: Floats, window: int) -> Floats:
+    """The least or greatest of each pixel and those above and below it, within an odd number of rows."""
+    values, reach = np.pad(values, ((window // 2, window // 2), (0, 0)), "edge"), 1
+    while reach < window:
+        step = min(reach, window - reach)
+        values, reach = extreme(values[:-step], values[step:]), reach + step
+    return values
 
 
 def _edges(paper: Floats, surest: Floats) -> float:
@@ -140,14 +145,25 @@ def _grown(values: NDArray[Scalar]) -> NDArray[Scalar]:
 
 
 def _blobs(mask: Mask) -> Labels:
-    """Labels of the 8-connected blobs of a mask, 0 outside: each pixel takes on the greatest label it can reach."""
-    labels = np.where(mask, np.arange(1, mask.size + 1, dtype=np.int32).reshape(mask.shape), 0)
-    while True:
-        spread = np.where(mask, _grown(labels), 0)
-        spread = np.where(mask, spread.ravel()[spread - 1], 0)
-        if np.array_equal(spread, labels):
-            return labels
-        labels = spread
+    """Labels of the 8-connected blobs of a mask, 0 outside: each run of a row is joined to those it touches above."""
+    steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))).ravel()  # one longer than a row, each row
+    starts, ends, below = np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), mask.shape[1] + 1
+    first = np.searchsorted(ends + below, starts).tolist()
+    last = np.searchsorted(starts + below, ends, side="right").tolist()
+    blob = list(range(len(starts)))  # of each run, by the number of an earlier one
+
+    def root(run: int) -> int:
+        while blob[run] != run:
+            run = blob[run]
+        return run
+
+    for run, above in enumerate(map(range, first, last)):
+        for other in above:
+            one, another = sorted((root(run), root(other)))
+            blob[another] = one
+    labels = np.zeros(mask.shape, np.int32)
+    labels[mask] = np.repeat([root(run) + 1 for run in blob], ends - starts)
+    return labels
 
 
 def _digit(blobs: Labels) -> Mask:

@@ -39,8 +39,10 @@ def rwlock() -> Findings:
     for process, line in sorted(holders.items()):
         if not processes.is_alive(process):
             yield Finding(f"{RWLOCK} is held by process {process} (`{line}`), which is dead", remove)
-        elif not is_dvc(process):
+            return
+        if not is_dvc(process):
             yield Finding(f"{RWLOCK} is held by process {process}, which is not DVC (any more)", remove)
+            return
 
 
 def is_dvc(process: int) -> bool:

@@ -85,6 +85,13 @@ def test_an_rwlock_of_a_dead_process(healthy: Workspace, kind: str) -> None:
     assert only(healthy).startswith(f".dvc/tmp/rwlock is held by process {info['pid']} (`dvc repro`), which is dead")
 
 
+@posix
+def test_an_rwlock_of_two_dead_processes_is_removed_once(healthy: Workspace) -> None:
+    info = [{"pid": dead(), "cmd": "dvc repro"} for _ in range(2)]
+    Path(".dvc/tmp/rwlock").write_text(json.dumps({"read": {"data": info}}))
+    assert only(healthy).endswith(": `rm .dvc/tmp/rwlock`")
+
+
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="the system does not tell what a process runs")
 def test_an_rwlock_whose_process_number_is_now_anothers(healthy: Workspace) -> None:
     other = subprocess.Popen(["sleep", "60"])
