@@ -3,16 +3,15 @@
     python -m bench.fuzz                          10 minutes for each target
     python -m bench.fuzz --minutes 2 --only idx image --seed 7
 
-The targets: IDX files, pictures, OIP bodies, uploads, HTTP itself. (The drawing in the page's links is read by the
-page alone: the server never sees what follows the #.) A refusal is the error that the module documents, which the
-server answers with 4xx; any other exception would be a 5xx. Adds to bench/results/fuzz.json; an input that did
-harm is written beside it. Exit codes: 0 all refused or understood, 1 otherwise.
+The targets: IDX files, pictures, OIP bodies, uploads, HTTP itself, and the drawing in a link to the page, which a
+browser reads (that needs chromium; the server never sees what follows the #). A refusal is the error that the module
+documents, which the server answers with 4xx; any other exception would be a 5xx. Adds to bench/results/fuzz.json; an
+input that did harm is written beside it, or printed. Exit codes: 0 all refused or understood, 1 otherwise.
 """
 
 import argparse
 import gzip
 import io
-import json
 import random
 import sys
 import time
@@ -26,6 +25,7 @@ import numpy as np
 import orjson
 from PIL import Image, ImageDraw
 
+from bench.fuzz_link import fuzz_link
 from bench.spoil import spoiled, spoiled_gzip, spoiled_json, spoiled_picture
 from serve import answers, oip, uploads
 from serve.check import IMAGE
@@ -33,11 +33,13 @@ from serve.messages import HEADER_LENGTH, Problem, Request, Response
 from serve.model import Model
 from serve.parsing import RequestParser
 from serve.prepare import PrepareError, prepare
+from stages.core import files
 from stages.core.errors import UserError
 from stages.core.sources import decode_idx
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results"
+FOUND = RESULTS / "fuzz.json"
 SLOW_SECONDS = 5.0  # the server's own deadline
 
 
@@ -168,20 +170,28 @@ def _outcome(target: Target, data: bytes) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["idx", "image", "oip", "upload", "http"]
+    names = ["idx", "image", "oip", "upload", "http", "link"]
     parser.add_argument("--minutes", type=float, default=10, help="for each target (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=ROOT / "models/lenet_28.onnx")
     arguments = parser.parse_args()
-    file = RESULTS / "fuzz.json"
-    found = json.loads(file.read_text()) if file.exists() else {}
-    chosen = {name: target for name, target in targets(Model.load(arguments.model)).items() if name in arguments.only}
-    for name, target in chosen.items():
-        found[name] = fuzz(name, target, 60 * arguments.minutes, arguments.seed)
-        print(name, found[name], flush=True)
-    file.write_text(json.dumps(found, indent=2) + "\n")
-    return int(any(found[name]["harm"] for name in chosen))
+    parsed, seconds, harm = targets(Model.load(arguments.model)), 60 * arguments.minutes, 0
+    for name in arguments.only:
+        if name == "link":
+            found = fuzz_link(arguments.model, seconds, arguments.seed)
+        else:
+            found = fuzz(name, parsed[name], seconds, arguments.seed)
+        print(name, found, flush=True)
+        keep(name, found)
+        harm += found["harm"]
+    return int(harm > 0)
+
+
+def keep(name: str, found: dict[str, Any]) -> None:
+    """Beside what was found of other targets, perhaps by another process meanwhile."""
+    held = files.read_json(FOUND) if FOUND.exists() else {}
+    files.write_json(FOUND, held | {name: found})
 
 
 if __name__ == "__main__":

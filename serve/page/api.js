@@ -103,10 +103,12 @@ export async function strongest(model, layer) {
   return (await ask(`samples/strongest?${new URLSearchParams({ model, layer })}`)).json();
 }
 
-/** Runs one job at a time, and next always the newest: what came between is dropped. */
+const AT_ONCE = 2; // so that a stroke need not wait for the whole way of the one before
+
+/** Runs few jobs at once, and next always the newest: what came between is dropped. */
 export class Latest {
   #run;
-  #busy = false;
+  #running = 0;
   #next = null;
 
   constructor(run) {
@@ -115,16 +117,16 @@ export class Latest {
 
   async ask(input) {
     this.#next = { input };
-    if (this.#busy) return;
-    this.#busy = true;
+    if (this.#running === AT_ONCE) return;
+    this.#running++;
     try {
       while (this.#next) {
         const { input: newest } = this.#next;
         this.#next = null;
-        await this.#run(newest, () => this.#next === null);
+        await this.#run(newest);
       }
     } finally {
-      this.#busy = false;
+      this.#running--;
     }
   }
 }

@@ -11,7 +11,9 @@ export class Side {
   seconds = null;
   #whole = null; // the newest answer of this version
   #generation = 0;
-  #latest = new Latest((request, isNewest) => this.#run(request, isNewest));
+  #asked = 0; // requests so far
+  #shown = 0; // the number of the one whose answer is shown
+  #latest = new Latest((request) => this.#run(request));
 
   /** Told of: answer(side, input), failure(side, error), replaced(side). */
   constructor(told) {
@@ -57,37 +59,39 @@ export class Side {
 
   async #run({ input, generation }) {
     if (generation !== this.#generation) return;
+    const number = ++this.#asked;
+    const isStale = () => generation !== this.#generation || number < this.#shown;
     try {
       const answer = await this.#explained(input);
       const untouched =
         this.ablated.length && !input.blank ? await infer(this.name, answer.image.data, this.shape) : null;
-      if (generation !== this.#generation) return;
-      this.answer = answer;
+      if (isStale()) return;
+      this.#shown = number;
+      this.answer = this.#completed(answer);
       this.untouched = untouched;
       this.told.answer(this, input);
     } catch (error) {
-      if (generation === this.#generation) this.told.failure(this, error);
+      if (!isStale()) this.told.failure(this, error);
     }
   }
 
   async #explained({ bodyFor, layersOf }) {
     const content = await bodyFor(this);
     const { name, ablated: ablate } = this;
-    const layers = this.#whole ? layersOf(this) : null;
-    let answer = await explain(name, content, { ablate, layers, weights: !this.#whole });
-    if (this.#whole && this.#whole.version !== answer.version) {
-      this.told.replaced(this);
-      this.#whole = null;
-      this.about = await metadata(name);
-      answer = await explain(name, content, { ablate, layers: null, weights: true });
-    }
-    return this.#completed(answer);
+    const first = !this.#whole;
+    const layers = first ? null : layersOf(this);
+    const answer = await explain(name, content, { ablate, layers, weights: first });
+    if (first || this.#whole?.version === answer.version) return answer;
+    this.told.replaced(this);
+    this.#whole = null;
+    this.about = await metadata(name);
+    return explain(name, content, { ablate, layers: null, weights: true });
   }
 
   /** With the layers that were not asked for as they were, and the weights, which were asked for only once. */
   #completed(answer) {
     answer.fresh = new Set(answer.layers.map(({ name }) => name));
-    if (this.#whole) {
+    if (this.#whole?.version === answer.version) {
       const fresh = new Map(answer.layers.map((layer) => [layer.name, layer]));
       answer.layers = this.#whole.layers.map((old) => {
         const layer = fresh.get(old.name);
