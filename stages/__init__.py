@@ -1,7 +1,13 @@
 """What holds before any dependency is imported: none reports anything to anybody, and a stage can be ended."""
 
 import os
+import signal
 import sys
+
+IS_STAGE = sys.argv[:1] == ["-m"]  # `python -m stages.STAGE`, which is about to import for seconds
+
+if IS_STAGE and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it listens itself, Ctrl-C ends it without a traceback
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -13,7 +19,7 @@ QUIET = {
 for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
-if sys.argv[:1] == ["-m"]:  # `python -m stages.STAGE`, which is about to import for seconds
+if IS_STAGE:
     from stages.core import processes
 
-    processes.begin()
+    processes.end_with_dvc()

@@ -31,13 +31,6 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def begin() -> None:
-    """Of a stage: until it listens to signals itself, Ctrl-C ends it without a traceback."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    end_with_dvc()
-
-
 def end_with_dvc() -> None:
     """Die when DVC dies: killed alone it leaves its stage running, and its next start deletes what that one makes."""
     if "DVC_STAGE" in os.environ and sys.platform != "win32":
