@@ -217,9 +217,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "first_net": FirstNet,
 }
 
-
-# What a network insists on, where the others take the split's own image size.
-IMAGE_SIZE = {"lenet_32": 32}
+IMAGE_SIZE = {"lenet_32": 32}  # what a network insists on, where the others take the split's own
 
 
 def input_shape(name: str, given: Sequence[int]) -> Shape:
