@@ -24,6 +24,7 @@ def accuracy_by_class(outcomes: Sequence[Outcome], say: Words) -> Sheet:
     classes = outcomes[0].classes
     height = 0.3 * len(classes)
     bands = -(-len(outcomes) // PANELS)
+    columns = -(-len(outcomes) // bands)
     sheet = Sheet(
         say("accuracy_by_class"),
         say("accuracy_by_class_note"),
@@ -31,10 +32,10 @@ def accuracy_by_class(outcomes: Sequence[Outcome], say: Words) -> Sheet:
         caution=_caution(outcomes, say),
     )
     left = MARGIN + 0.15 + LETTER * max(map(len, classes))
-    width = (WIDTH - 0.15 - left) / min(PANELS, len(outcomes))
+    width = (WIDTH - 0.15 - left) / columns
     lowest = min(min(outcome.by_class["low"]) for outcome in outcomes)
     for number, outcome in enumerate(outcomes):
-        band, column = divmod(number, PANELS)
+        band, column = divmod(number, columns)
         place = (left + column * width, 0.4 + band * (height + BETWEEN), width - 0.15, height)
         axes = sheet.axes(*place, xlim=(max(0.0, np.floor(lowest * 20) / 20), 1), ylim=(len(classes) - 0.4, -0.6))
         _class_panel(axes, outcome, first=column == 0)
