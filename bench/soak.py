@@ -120,7 +120,7 @@ def kill(broken: Clone, unbroken: Unbroken, chance: random.Random) -> Kill | Non
     passes = int(chance.random() < PASSED_ON)
     share = 1.1 * chance.random() ** 0.5  # more often towards the end: the beginning is all imports
     with broken.start("dvc", "repro") as dvc:
-        stage = wait_for_stage(dvc, passes)
+        stage, before = wait_for_stage(dvc, passes)
         time.sleep(min(share * unbroken.seconds[stage], PAUSE_S) if stage else 0)
         begin = time.monotonic()
         hit = bool(stage) and send(dvc, *WAYS[way])
@@ -130,7 +130,7 @@ def kill(broken: Clone, unbroken: Unbroken, chance: random.Random) -> Kill | Non
         held = {name: digest for name, digest in hashes(broken.path).items() if not is_passing(name)}
         changed = differences(unbroken.hashes, {**unbroken.hashes, **held})
         return Kill(stage, way, ended, changed + traces(said) + outlived)
-    return None if dvc.returncode == 0 else kill(mended(broken, said), unbroken, chance)
+    return None if dvc.returncode == 0 else kill(mended(broken, before + said), unbroken, chance)
 
 
 def repro(broken: Clone) -> str:
@@ -156,17 +156,17 @@ def mended(broken: Clone, said: str) -> Clone:
     return broken
 
 
-def wait_for_stage(dvc: subprocess.Popen[str], passes: int) -> str:
-    """The stage that runs after that many others have begun; empty if there is none."""
+def wait_for_stage(dvc: subprocess.Popen[str], passes: int) -> tuple[str, str]:
+    """The stage that runs after that many others have begun, empty if there is none; and what was said until then."""
     assert dvc.stdout
-    stage = ""
+    said = ""
     for line in dvc.stdout:
+        said += line
         if found := RUNNING.search(line):
-            stage = found[1]
             if not passes:
-                return stage
+                return found[1], said
             passes -= 1
-    return ""
+    return "", said
 
 
 def send(dvc: subprocess.Popen[str], number: signal.Signals, whom: str) -> bool:

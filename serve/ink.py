@@ -36,6 +36,8 @@ def separate(contrast: Bytes) -> Floats:
         return np.zeros(contrast.shape, np.float32)
     ink = np.clip((contrast - np.float32(0.25 * level)) / np.float32(0.65 * level), 0, 1)
     cells = resized(ink > 0.5, fitted(ink.shape, CELLS) if max(ink.shape) > CELLS else ink.shape) > 0.1
+    if not cells.any():  # single pixels, far apart
+        return np.zeros(contrast.shape, np.float32)
     return np.where(resized(_digit(_blobs(_grown(cells))), ink.shape) > 0, ink, 0)
 
 

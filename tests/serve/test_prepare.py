@@ -285,6 +285,13 @@ def test_blank_paper_in_a_photo_has_no_ink(seed: int) -> None:
         prepare(encoded(Image.fromarray(noise.clip(0, 255).astype(np.uint8)), "JPEG"))
 
 
+def test_single_pixels_far_apart_are_no_ink() -> None:
+    pixels = np.zeros((512, 512), np.uint8)
+    pixels[50:450:80, 100] = 255
+    with pytest.raises(PrepareError, match="empty"):
+        prepare(encoded(Image.fromarray(pixels)))
+
+
 @pytest.mark.parametrize("shape", [(1, 400), (400, 1), (3, 3), (28, 28), (2, 2)])
 def test_any_shape_is_answered_or_refused(shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
