@@ -75,9 +75,11 @@ def interruptible() -> Iterator[None]:
     """A signal to end raises Interrupted, so that a stage leaves nothing half-written; the second ends it at once."""
     wanted = [signal.SIGTERM] + [signal.SIGINT] * (signal.getsignal(signal.SIGINT) != signal.SIG_IGN)
     before = {number: signal.signal(number, _interrupt) for number in wanted}
+    report, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         yield
     finally:
+        sys.unraisablehook = report
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -86,3 +88,13 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
     raise Interrupted(number)
+
+
+def _interrupt_again(ignored: "sys.UnraisableHookArgs") -> None:
+    """Python ignores what is raised while it collects garbage: the signal would be lost."""
+    if isinstance(ignored.exc_value, Interrupted):
+        number = ignored.exc_value.exit_code - 128
+        signal.signal(number, _interrupt)
+        threading.Timer(0.01, signal.raise_signal, [number]).start()
+    else:
+        sys.__unraisablehook__(ignored)

@@ -4,6 +4,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +85,16 @@ def test_a_process_that_has_ended_is_not_alive() -> None:
 @pytest.mark.parametrize(("process", "alive"), [(os.getpid(), True), (1, True), (0, False), (-1, False)])
 def test_who_is_alive(process: int, alive: bool) -> None:
     assert processes.is_alive(process) is alive
+
+
+def test_an_interruption_while_garbage_is_collected_is_not_lost() -> None:
+    class Garbage:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def work() -> None:
+        Garbage()
+        time.sleep(10)
+
+    with pytest.raises(processes.Interrupted), processes.interruptible():
+        work()
