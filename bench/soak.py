@@ -141,7 +141,9 @@ def repro(broken: Clone) -> str:
 
 
 def traces(said: str) -> list[str]:
-    return [f"a traceback: {said[said.index('Traceback') :]}"] if "Traceback" in said else []
+    """None from Python itself, interrupted on its way to the first line of ours: all of that is frozen into it."""
+    _, *found = said.split("Traceback")
+    return [f"a traceback:{trace}" for trace in found if re.search(r'File "[^<]', trace)]
 
 
 def mended(broken: Clone, said: str) -> Clone:
