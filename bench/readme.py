@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from bench.readme_words import WORDS
+from bench.serve_report import Result, times_as_fast
 from stages import render
 from stages.core import datasets, files, params
 from stages.core.figures import style
@@ -145,13 +146,13 @@ def int8(language: str) -> str:
 def serve(language: str) -> str:
     """One image per request, nested JSON, 16 connections: every server's median of its rounds."""
     found = files.read_json(RESULTS / "serve.json")
-    asked = [row for row in found["results"] if row["connections"] == 16]
-    rates = {(row["server"], row["question"]): median(row["requests_per_second"]) for row in asked}
-    ours = rates["cifra", "OIP JSON"]
+    asked = [Result(**row) for row in found["results"] if row["connections"] == 16]
+    [ours] = [result for result in asked if (result.server, result.question) == ("cifra", "OIP JSON")]
     lines = [WORDS[language]["serve"], "|---|---|---:|---:|"]
-    for (server, question), rate in sorted(rates.items(), key=lambda item: -item[1]):
-        ratio = "" if server == "cifra" else local(f"{ours / rate:.1f} ×", language)
-        lines.append(f"| {server} | {question} | {thousands(str(round(rate)), language)} | {ratio} |")
+    for result in sorted(asked, key=lambda each: -each.median("requests_per_second")):
+        ratio = "" if result.server == "cifra" else local(f"{times_as_fast(ours, result):.1f} ×", language)
+        rate = thousands(str(round(result.median("requests_per_second"))), language)
+        lines.append(f"| {result.server} | {result.question} | {rate} | {ratio} |")
     return "\n".join([*lines, "", WORDS[language]["serve_note"].format(**found), ""])
 
 

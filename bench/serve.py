@@ -74,8 +74,8 @@ def servers(model: Path, image: np.ndarray) -> dict[str, Server]:
     binary_header = ("Inference-Header-Content-Length", str(len(head)))
     port, python = str(PORT), {name: str(python_of(name)) for name in ENVIRONMENTS}
     cifra = {
-        "OIP JSON": Question(infer, oip, (16, 1, 64)),
         "OIP binary": Question(infer, head + image.tobytes(), (64, 1, 16), binary_header),
+        "OIP JSON": Question(infer, oip, (64, 1, 16)),  # the compared one next to the peers, as machines drift
     }
     bentoml = ["-m", "bentoml", "serve", "bentoml_app:Network", "--port", port, "--host", "127.0.0.1"]
     uvicorn = ["-m", "uvicorn", "fastapi_app:app", "--port", port, "--no-access-log", "--log-level", "error"]
@@ -86,7 +86,7 @@ def servers(model: Path, image: np.ndarray) -> dict[str, Server]:
         ),
         "fastapi": Server(
             [python["fastapi"], *uvicorn],
-            {"JSON, def": Question("/predict", plain), "JSON, async def": Question("/predict_in_loop", plain)},
+            {"JSON, async def": Question("/predict_in_loop", plain), "JSON, def": Question("/predict", plain)},
             "/docs",
         ),
         "mlserver": Server(

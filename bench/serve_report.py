@@ -43,6 +43,12 @@ class Result:
         return float(statistics.median(getattr(self, name)))
 
 
+def times_as_fast(ours: Result, theirs: Result) -> float:
+    """The median over rounds: what a machine does from one minute to the next is in both."""
+    pairs = zip(ours.requests_per_second, theirs.requests_per_second, strict=False)
+    return float(statistics.median(one / other for one, other in pairs))
+
+
 Results = dict[tuple[str, str, int], Result]
 
 
@@ -109,8 +115,7 @@ def _table(results: list[Result], found: Mapping[str, Any]) -> str:
     ]
     for result in sorted(results, key=lambda r: (r.server != "cifra", -r.median("requests_per_second"))):
         rate = result.median("requests_per_second")
-        compared = first is not None and result.server != "cifra"
-        times = f"{first.median('requests_per_second') / rate:.1f} ×" if compared and first else ""
+        times = f"{times_as_fast(first, result):.1f} ×" if first and result.server != "cifra" else ""
         cells = [
             NAMES[result.server], result.question, str(result.connections), f"{rate:,.0f}", times,
             f"{result.median('p50_ms'):.2f}", f"{result.median('p99_ms'):.2f}",
