@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from stages.core.health import OF_DVC
+
 TOPS = ("data", "weights", "models", "metrics", "results", "reports", "figures")
 
 Hashes = Mapping[str, str]
 
 
 def hashes(folder: Path) -> Hashes:
-    """Of all that the stages leave, and of what DVC says of it."""
+    """Of all that the stages leave, and of what DVC says of it; not of its own temporary files."""
     found = [path for top in TOPS for path in (folder / top).rglob("*") if path.is_file()]
+    found = [path for path in found if not OF_DVC.fullmatch(path.name)]
     found += [folder / "dvc.lock"] if (folder / "dvc.lock").exists() else []
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 

@@ -1,6 +1,7 @@
 """What a killed or crowded-out program leaves on disk that stops the next one. Needs nothing but Python itself."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -12,6 +13,7 @@ from stages.core import files, paths, processes
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCK = Path("dvc.lock")
 STORE = Path("mlflow.db")
+OF_DVC = re.compile(r"\.[\w-]{22}\.tmp")  # what it makes while it links a file
 CHECKPOINTS = Path(".checkpoints")
 PUBLISHED = [paths.RAW.parent, paths.WEIGHTS, paths.MODELS, paths.METRICS, paths.RESULTS, paths.REPORTS, paths.FIGURES]
 
@@ -90,6 +92,8 @@ def leftovers() -> Findings:
     folders = [Path()] + [place for top in PUBLISHED for place in (top, *top.rglob("*/"))]
     for path in (left for folder in folders for left in files.leftovers(folder)):
         yield Finding(f"{path} was left half written by a process that died", f"`rm -r {path}`")
+    for path in (left for folder in folders for left in folder.glob(".*.tmp") if OF_DVC.fullmatch(left.name)):
+        yield Finding(f"{path} was left by a DVC that died (or is one running?)", f"`rm {path}`")
 
 
 def checkpoints() -> Findings:

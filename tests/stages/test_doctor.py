@@ -252,6 +252,12 @@ def test_a_port_that_is_taken(healthy: Workspace, monkeypatch: pytest.MonkeyPatc
     assert only(healthy) == f"port {taken} is taken: `python -m serve --port 8001`"
 
 
+def test_what_a_killed_dvc_left(healthy: Workspace) -> None:
+    left = Path("weights/.41Zmf1ZSm5NAg3x0lSrbmg.tmp")
+    left.touch()
+    assert only(healthy) == f"{left} was left by a DVC that died (or is one running?): `rm {left}`"
+
+
 @posix
 @pytest.mark.parametrize("place", ["weights/.one.{}.partial", "models/.one.onnx.{}.partial", ".mlflow.db.{}.partial"])
 def test_what_a_dead_process_left_half_written(healthy: Workspace, place: str) -> None:
