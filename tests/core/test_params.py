@@ -79,7 +79,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(workspace: Workspace, key: st
         ("split__subset__trian", "split.subset.train"),
         ("render__test_image", "render.test_images"),
         ("models__lenet_28__optimiser", "models.lenet_28.optimizer"),
-        ("models__best_cnn__augment__mnist__turns", "models.best_cnn.augment.mnist.turn"),
+        ("models__best_cnn__augment__fashion_mnist__turns", "models.best_cnn.augment.fashion_mnist.turn"),
         ("speed__cpu__precison", "speed.cpu.precision"),
         ("models__lenet_28__batchsize", "models.lenet_28.batch_size"),
     ],
