@@ -41,7 +41,8 @@ WORDS = {
         "unmeasured": "not measured: there was no such machine",
         "of": "of",
         "soak": "So far {kills} kills in {pipelines} pipelines (SIGKILL, SIGTERM, Ctrl-C; to DVC, to the stage or to "
-        "both; in {stages} stages) left {troubles} other bytes, leftovers or tracebacks of ours, or processes that lived on.",
+        "both; in {stages} stages) left {troubles} other bytes, leftovers or tracebacks of ours, or processes that "
+        "lived on.",
         "serve": "| server | question | requests/s | Cifra's JSON is |",
         "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
         "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
@@ -86,7 +87,8 @@ WORDS = {
         "unmeasured": "sin medir: no había tal máquina",
         "of": "de",
         "soak": "Hasta ahora, {kills} interrupciones en {pipelines} ejecuciones (SIGKILL, SIGTERM, Ctrl-C; a DVC, a la "
-        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos o errores nuestros, o procesos vivos.",
+        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos o errores nuestros, o procesos "
+        "vivos.",
         "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
         "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
         "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
