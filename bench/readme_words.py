@@ -87,8 +87,8 @@ WORDS = {
         "unmeasured": "sin medir: no había tal máquina",
         "of": "de",
         "soak": "Hasta ahora, {kills} interrupciones en {pipelines} ejecuciones (SIGKILL, SIGTERM, Ctrl-C; a DVC, a la "
-        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos o errores nuestros, o procesos "
-        "vivos.",
+        "etapa o a ambos; en {stages} etapas) dejaron {troubles} bytes distintos, restos o errores nuestros, o "
+        "procesos vivos.",
         "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
         "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
         "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
