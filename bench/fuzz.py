@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
+from filelock import FileLock
 from PIL import Image, ImageDraw
 
 from bench.fuzz_link import fuzz_link
@@ -40,6 +41,7 @@ from stages.core.sources import decode_idx
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results"
 FOUND = RESULTS / "fuzz.json"
+LOCK = ROOT / "bench/.work/fuzz.lock"
 SLOW_SECONDS = 5.0  # the server's own deadline
 
 
@@ -190,8 +192,10 @@ def main() -> int:
 
 def keep(name: str, found: dict[str, Any]) -> None:
     """Beside what was found of other targets, perhaps by another process meanwhile."""
-    held = files.read_json(FOUND) if FOUND.exists() else {}
-    files.write_json(FOUND, held | {name: found})
+    LOCK.parent.mkdir(exist_ok=True)
+    with FileLock(LOCK):
+        held = files.read_json(FOUND) if FOUND.exists() else {}
+        files.write_json(FOUND, held | {name: found})
 
 
 if __name__ == "__main__":
