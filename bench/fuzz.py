@@ -13,6 +13,7 @@ import argparse
 import gzip
 import io
 import random
+import shutil
 import sys
 import time
 import traceback
@@ -180,6 +181,9 @@ def main() -> int:
     arguments = parser.parse_args()
     parsed, seconds, harm = targets(Model.load(arguments.model)), 60 * arguments.minutes, 0
     for name in arguments.only:
+        if name == "link" and not shutil.which("chromium"):
+            print("link: skipped, there is no chromium (apt-get install chromium)")
+            continue
         if name == "link":
             found = fuzz_link(arguments.model, seconds, arguments.seed)
         else:

@@ -45,7 +45,7 @@ WORDS = {
         "lived on.",
         "serve": "| server | question | requests/s | Cifra's JSON is |",
         "serve_note": "`lenet_28`, one image per request, 16 connections, server and client on one core each "
-        "({processor}), medians of {rounds} interleaved rounds; `make bench-serve` makes this table.",
+        "({processor}), medians of {rounds} or more interleaved rounds; `make bench-serve` makes this table.",
     },
     "es": {
         "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
@@ -91,6 +91,6 @@ WORDS = {
         "procesos vivos.",
         "serve": "| servidor | pregunta | respuestas/s | el JSON de Cifra es |",
         "serve_note": "`lenet_28`, una imagen por pregunta, 16 conexiones, servidor y cliente en un núcleo cada uno "
-        "({processor}), medianas de {rounds} rondas alternas; esta tabla la hace `make bench-serve`.",
+        "({processor}), medianas de {rounds} o más rondas alternas; esta tabla la hace `make bench-serve`.",
     },
 }

@@ -131,7 +131,7 @@ def _caption(found: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     return (
         f"`{found['model']}`, one image per request, one worker, server and wrk on one core each of "
-        f"{found['processor']}; medians of {found['rounds']} interleaved rounds of {found['seconds']} s. "
+        f"{found['processor']}; medians of {found['rounds']} or more interleaved rounds of {found['seconds']} s. "
         "CPU is the server's, per request, of which ONNX Runtime takes "
         f"{found['onnxruntime_us_per_image']:.0f} µs for a single image. "
         f"Python {found['python']}, ONNX Runtime {found['onnxruntime']}; {versions}. "
