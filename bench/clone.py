@@ -23,8 +23,7 @@ class Clone:
 
     def __init__(self, path: Path, networks: Sequence[str], recipe: dict[str, Any]) -> None:
         self.path = path
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-        for name in filter(None, listed.stdout.split("\0")):
+        for name in tracked():
             if (ROOT / name).exists() and not name.startswith(MADE):
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, path / name)
@@ -68,6 +67,13 @@ class Clone:
     def environment(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
         return {**own, **QUIET, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def tracked() -> list[str]:
+    """Every file that git knows of, even where the clone belongs to another user, as in some containers."""
+    asked = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.split("\0") if name]
 
 
 def shrink(params: Any, networks: Sequence[str], recipe: dict[str, Any]) -> None:
