@@ -1,9 +1,11 @@
 """A clone of the repository in a folder of its own, with few networks and few images."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 PER_NETWORK = ("weights", "models", "metrics", "results")
 MADE = (*(f"{folder}/" for folder in (*PER_NETWORK, "reports")), "dvc.lock")
+RUNNING = re.compile(r"Running stage '(.*?)'")
 QUIET = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "default"}
 
 yaml = YAML()
@@ -51,6 +54,18 @@ class Clone:
                 raise
         assert process.returncode == code, said
         return said
+
+    def durations(self) -> dict[str, float]:
+        """Seconds of each stage that `dvc repro` runs, with what DVC itself does until the next one."""
+        begins = {}
+        with self.start("dvc", "repro") as dvc:
+            assert dvc.stdout
+            for line in dvc.stdout:
+                if found := RUNNING.search(line):
+                    begins[found[1]] = time.monotonic()
+        assert dvc.returncode == 0
+        ends = [*list(begins.values())[1:], time.monotonic()]
+        return {stage: end - begin for (stage, begin), end in zip(begins.items(), ends, strict=True)}
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """In a process group of its own."""

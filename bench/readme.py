@@ -73,6 +73,17 @@ def digits(language: str) -> str:
     return "\n".join([*lines, "", WORDS[language]["digits_note"].format(seed=seed), ""])
 
 
+def repro(language: str) -> str:
+    """How long the whole pipeline takes."""
+    found = files.read_json(RESULTS / "repro.json")
+    lines = [WORDS[language]["repro"], "|---|---:|---:|---:|---:|"]
+    for row in found["rows"]:
+        seconds = [local(f"{each:.0f}", language) for each in (row["cold"], row["stages"]["train"])]
+        idle = local(f"{row['idle']:.1f}", language)
+        lines.append(f"| `{row['dataset']}` | {row['networks']} | {' | '.join([*seconds, idle])} |")
+    return "\n".join([*lines, "", WORDS[language]["repro_note"].format(**found["machine"]), ""])
+
+
 def courses(language: str) -> str:
     found = files.read_json(RESULTS / "courses.json")
     lines = [WORDS[language]["courses"], "|---|---:|---:|"]
@@ -197,6 +208,7 @@ def local(number: str, language: str) -> str:
 
 SECTIONS: dict[str, Callable[[str], str]] = {
     "digits": digits,
+    "repro": repro,
     "courses": courses,
     "train": train,
     "strength": strength,

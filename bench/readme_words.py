@@ -4,6 +4,9 @@ WORDS = {
     "en": {
         "digits": "| network | accuracy | 95 % interval | worst digit | parameters | multiply-accumulates |",
         "digits_note": "360 test images of `digits`, one seed ({seed}). ★ champion: highest validation accuracy.",
+        "repro": "| data set | networks | cold `dvc repro` | of that, training | with nothing to do |",
+        "repro_note": "Seconds, once each, in a fresh clone with its packages there ({processor}, {cores} threads); "
+        "`python -m bench.repro` makes this table.",
         "courses": "| network | MNIST | Fashion-MNIST |",
         "courses_note": "Test accuracy with its 95 % interval, one seed ({seed}), torch {torch}; "
         "`python -m bench.courses` makes this table.",
@@ -50,6 +53,9 @@ WORDS = {
     "es": {
         "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
         "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}). ★ campeona: la mejor en validación.",
+        "repro": "| conjunto | redes | `dvc repro` desde cero | de ello, entrenar | sin nada que hacer |",
+        "repro_note": "Segundos, una vez cada uno, en un clon nuevo con los paquetes instalados ({processor}, {cores} "
+        "hilos); esta tabla la hace `python -m bench.repro`.",
         "courses": "| red | MNIST | Fashion-MNIST |",
         "courses_note": "Exactitud de prueba, intervalo del 95 %, una semilla ({seed}), torch {torch}; "
         "la hace `python -m bench.courses`.",

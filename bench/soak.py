@@ -29,14 +29,13 @@ from typing import NamedTuple, Self
 
 import psutil
 
-from bench.clone import ROOT, Clone
+from bench.clone import ROOT, RUNNING, Clone
 from bench.evidence import Hashes, differences, doubles, hashes, is_passing
 from stages.core import files
 
 RESULTS = ROOT / "bench" / "results" / "soak.json"
 NETWORK = "mlp_64_128"
 RECIPE = {"epochs": 30, "batch_size": 16, "optimizer": "adam"}
-RUNNING = re.compile(r"Running stage '(.*?)'")
 LIMIT_S = 300  # for a pipeline
 ENDED_S = 30  # for what lives on when DVC alone is dead
 PAUSE_S = 8  # at most, should the unbroken run have been held up
@@ -81,20 +80,8 @@ class Unbroken:
 
     @classmethod
     def run(cls, clone: Clone) -> Self:
-        seconds = durations(clone)
+        seconds = clone.durations()
         return cls(hashes(clone.path), seconds)
-
-
-def durations(clone: Clone) -> dict[str, float]:
-    begins = {}
-    with clone.start("dvc", "repro") as dvc:
-        assert dvc.stdout
-        for line in dvc.stdout:
-            if found := RUNNING.search(line):
-                begins[found[1]] = time.monotonic()
-    assert dvc.returncode == 0
-    ends = [*list(begins.values())[1:], time.monotonic()]
-    return {stage: end - begin for (stage, begin), end in zip(begins.items(), ends, strict=True)}
 
 
 def soak(kills: int, seed: int, unbroken: Unbroken, clones: Iterator[Clone]) -> Iterator[Kill | End]:

@@ -89,10 +89,12 @@ def notebook(network: str, recipe: Recipe, train: Labelled, seed: int, where: st
 
 
 def plain(network: Network) -> None:
-    """torch's own dropout in the place of ours."""
+    """torch's own layers in the place of ours."""
     for name, layer in network.named_children():
         if isinstance(layer, nn.Dropout):
             setattr(network, name, nn.Dropout(layer.p))
+        if isinstance(layer, nn.MaxPool2d):
+            setattr(network, name, nn.MaxPool2d(layer.kernel_size))
     network.train()
 
 

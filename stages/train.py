@@ -21,7 +21,7 @@ from stages.core.paths import WEIGHTS
 from stages.core.progress import Progress
 from stages.core.training import Trainer
 
-SHAPING_CODE = ("augment", "datasets", "networks", "optimizers", "training")
+SHAPING_CODE = ("augment", "datasets", "modules", "networks", "optimizers", "training")
 CODE = [Path(__file__).with_name("core") / f"{name}.py" for name in SHAPING_CODE]
 PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 

@@ -1,5 +1,6 @@
 """What every stage shares on the command line: a real --help, exit codes, and errors in one line."""
 
+import gc
 import inspect
 import os
 import sys
@@ -18,6 +19,8 @@ def command(main: Callable[..., int | None], usage: str) -> None:
 
     Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted (143 by SIGTERM), 141 nobody reads any more.
     """
+    gc.freeze()  # what was imported stays until the end, and need not be taken apart there: half a second of torch
+    gc.enable()
     parser = ArgumentParser(
         prog=f"python -m stages.{Path(inspect.getfile(main)).stem}",
         description=usage,

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from stages.core import files
 from stages.core.errors import UserError
-from stages.core.networks import Network, Norm, Shape
+from stages.core.modules import Norm
+from stages.core.networks import Network, Shape
 
 OPSET = 20
 IR_VERSION = 10  # an onnxruntime of 2024 still reads it
@@ -87,12 +88,13 @@ def folded(conv: nn.Conv2d, norm: Norm) -> dict[str, Tensor]:
 
 
 def node(name: str, layer: nn.Module, inputs: list[str]) -> NodeProto:
-    if type(layer) not in OPERATORS:
+    kind = next((kind for kind in type(layer).mro() if kind in OPERATORS), None)
+    if kind is None:
         raise UserError(
             f"layer {name} is a {type(layer).__name__}, for which no ONNX operator is named: "
             "add it to OPERATORS in stages/core/onnx_file.py"
         )
-    operator, attributes = OPERATORS[type(layer)]
+    operator, attributes = OPERATORS[kind]
     return helper.make_node(operator, inputs, [name], name, **attributes(layer))
 
 

@@ -157,7 +157,7 @@ def unknown(kind: str, name: str, known: Sequence[str], where: str) -> str:
 
 def _explain(error: Any) -> str:
     """pydantic's first complaint as one line: which value, what is allowed, where to change it."""
-    key = ".".join(str(part) for part in error["loc"]) or "the whole file"
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]") or "the whole file"
     match error["type"]:
         case "extra_forbidden":
             return unknown("setting", key, _settings(error["loc"][:-1]), "one of")

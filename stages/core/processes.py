@@ -5,10 +5,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -75,7 +76,8 @@ def interruptible() -> Iterator[None]:
     """A signal to end raises Interrupted, so that a stage leaves nothing half-written; the second ends it at once."""
     wanted = [signal.SIGTERM] + [signal.SIGINT] * (signal.getsignal(signal.SIGINT) != signal.SIG_IGN)
     before = {number: signal.signal(number, _interrupt) for number in wanted}
-    report, sys.unraisablehook = sys.unraisablehook, _interrupt_again
+    report = sys.unraisablehook
+    sys.unraisablehook = partial(_interrupt_again, report)
     try:
         yield
     finally:
@@ -90,11 +92,11 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def _interrupt_again(ignored: "sys.UnraisableHookArgs") -> None:
+def _interrupt_again(report: "Callable[[sys.UnraisableHookArgs], Any]", ignored: "sys.UnraisableHookArgs") -> None:
     """Python ignores what is raised while it collects garbage: the signal would be lost."""
     if isinstance(ignored.exc_value, Interrupted):
         number = ignored.exc_value.exit_code - 128
         signal.signal(number, _interrupt)
         threading.Timer(0.01, signal.raise_signal, [number]).start()
     else:
-        sys.__unraisablehook__(ignored)
+        report(ignored)

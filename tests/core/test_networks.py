@@ -177,34 +177,3 @@ def test_widths_are_a_setting(name: str, widths: list[int]) -> None:
 def test_lenet_32_takes_its_own_size_whatever_the_split_has() -> None:
     assert networks.input_shape("lenet_32", (1, 28, 28)) == (1, 32, 32)
     assert networks.input_shape("lenet_28", (1, 40, 40)) == (1, 40, 40)
-
-
-@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
-def test_dropout_drops_its_share_and_keeps_the_mean(share: float) -> None:
-    torch.manual_seed(1)
-    values = networks.Dropout(share)(torch.ones(100_001))
-    assert float((values == 0).float().mean()) == pytest.approx(share, abs=0.01)
-    assert float(values.mean()) == pytest.approx(1, abs=0.02 / (1 - share))
-    assert len(values.unique()) == 2
-
-
-def test_dropout_passes_the_gradient_of_what_it_kept() -> None:
-    values = torch.ones(1000, requires_grad=True)
-    dropped = networks.Dropout(0.5)(values)
-    dropped.sum().backward()
-    assert values.grad is not None
-    assert torch.equal(values.grad, dropped.detach())
-
-
-def test_dropout_draws_anew_each_time_and_the_same_for_the_same_seed() -> None:
-    def drawn(seed: int) -> list[list[float]]:
-        torch.manual_seed(seed)
-        return [networks.Dropout(0.5)(torch.ones(64)).tolist() for _ in range(2)]
-
-    assert drawn(1) == drawn(1)
-    assert drawn(1)[0] != drawn(1)[1]
-
-
-def test_dropout_does_nothing_outside_of_training() -> None:
-    values = torch.rand(10)
-    assert networks.Dropout(0.5).eval()(values) is values

@@ -91,6 +91,11 @@ def test_a_misspelt_setting_is_named_with_the_right_one(workspace: Workspace, ke
     assert f"did you mean '{meant}'?" in text
 
 
+def test_a_misspelt_data_set_is_named_with_those_there_are(workspace: Workspace) -> None:
+    workspace.set(models__best_cnn__augment={"mnst": {"turn": 5}})
+    assert "models.best_cnn.augment.mnst is 'mnst': it should be 'digits', 'mnist'" in complaint()
+
+
 def test_a_setting_that_was_renamed_by_mistake_is_misspelt_rather_than_missing(workspace: Workspace) -> None:
     workspace.params["sed"] = workspace.params.pop("seed")
     workspace.set()

@@ -98,3 +98,17 @@ def test_an_interruption_while_garbage_is_collected_is_not_lost() -> None:
 
     with pytest.raises(processes.Interrupted), processes.interruptible():
         work()
+
+
+def test_another_fault_while_garbage_is_collected_is_told_to_who_listened_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Garbage:
+        def __del__(self) -> None:
+            raise ValueError("a fault of the library's")
+
+    told: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda fault: told.append(fault.exc_value))
+    with processes.interruptible():
+        Garbage()
+    assert [type(fault) for fault in told] == [ValueError]

@@ -19,6 +19,7 @@ from serve.model import Model
 from stages import export
 from stages.core import datasets, networks, onnx_file
 from stages.core.errors import UserError
+from stages.core.modules import Norm
 from stages.core.networks import Network
 from stages.core.paths import MODELS, WEIGHTS
 from tests.workspace import CLASSES, COMPUTED, PARAMS, Workspace, publish_split
@@ -71,7 +72,7 @@ def untrained(name: str) -> Network:
     shape = networks.input_shape(name, (1, 28, 28))
     layers = {key: PARAMS["models"][name][key] for key in ("filters", "widths") if key in PARAMS["models"][name]}
     built = networks.build(name, shape, 10, **layers)
-    for norm in (layer for layer in built if isinstance(layer, networks.Norm)):  # as if it had seen images
+    for norm in (layer for layer in built if isinstance(layer, Norm)):  # as if it had seen images
         norm.running_mean, norm.running_var = torch.randn_like(norm.bias), torch.rand_like(norm.bias) + 0.5
         norm.bias.data.normal_()
     return built.eval()
@@ -132,7 +133,7 @@ def test_layers_have_their_names(exported: Exported) -> None:
 
 def test_weights_have_their_layers_names_and_values(exported: Exported) -> None:
     held = {tensor.name: numpy_helper.to_array(tensor) for tensor in exported.proto.graph.initializer}
-    if any(isinstance(layer, networks.Norm) for layer in exported.network):
+    if any(isinstance(layer, Norm) for layer in exported.network):
         assert {name.partition(".")[0] for name in held} == {
             "white",
             *(name for name in LAYERS[exported.name] if name[:2] in ("co", "fc")),
