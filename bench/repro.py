@@ -40,16 +40,16 @@ def main() -> None:
 
 def whole(path: Path, dataset: str, networks: Sequence[str]) -> Clone:
     """With every image and every epoch, where a clone has few."""
+
+    def choose(settings: Any) -> None:
+        models = {name: settings["models"][name] for name in networks}
+        settings.update({"dataset": dataset, "models": models})
+
     clone = Clone(path, networks, {})
     shutil.copyfile(ROOT / "params.yaml", path / "params.yaml")
-    clone.edit("params.yaml", lambda settings: settings.update({"dataset": dataset}))
-    clone.edit("params.yaml", lambda settings: [settings["models"].pop(name) for name in others(networks)])
+    clone.edit("params.yaml", choose)
     clone.commit()
     return clone
-
-
-def others(networks: Sequence[str]) -> list[str]:
-    return [name for name in params.load().models if name not in networks]
 
 
 def measure(clone: Clone) -> dict[str, Any]:
