@@ -36,8 +36,9 @@ class MaxPool2d(nn.MaxPool2d):
 
     def forward(self, values: Tensor) -> Tensor:
         is_usual = self.kernel_size == self.stride == 2 and not self.padding and not self.ceil_mode
-        is_large = values.device.type == "cpu" and min(values.shape[2:]) >= LARGE
-        if is_usual and is_large and values.is_contiguous(memory_format=torch.channels_last):
+        is_large = min(values.shape[2:]) >= LARGE
+        is_slow = values.device.type == "cpu" and not torch.compiler.is_compiling()
+        if is_usual and is_large and is_slow and values.is_contiguous(memory_format=torch.channels_last):
             return cast(Tensor, _Halve.apply(values))
         return cast(Tensor, super().forward(values))
 
