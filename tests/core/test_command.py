@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -27,6 +28,16 @@ def exit_code(main: object, monkeypatch: pytest.MonkeyPatch, *arguments: str) ->
 
 def test_a_stage_that_ends_well_exits_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exit_code(lambda: None, monkeypatch) == 0
+
+
+def test_garbage_is_collected_while_a_stage_works_though_not_while_it_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.disable()
+    seen: list[bool] = []
+    assert exit_code(lambda: seen.append(gc.isenabled()), monkeypatch) == 0
+    assert seen == [True]
+    starting = "import sys; sys.argv = ['-m']; import gc, stages; print(gc.isenabled())"
+    started = subprocess.run([sys.executable, "-c", starting], cwd=ROOT, stdout=PIPE, text=True, check=True)
+    assert started.stdout == "False\n"
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(
