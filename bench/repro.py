@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bench.clone import ROOT, Clone
 from bench.train import RESULT, machine
@@ -26,8 +26,9 @@ REPRO = RESULT.with_name("repro.json")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("dataset", nargs="?", default="digits")
-    parser.add_argument("--networks", nargs="+", default=list(params.load().models), metavar="NETWORK")
+    parser.add_argument("dataset", nargs="?", choices=get_args(params.Dataset), default="digits")
+    known = list(params.load().models)
+    parser.add_argument("--networks", nargs="+", choices=known, default=known, metavar="NETWORK")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         row = {"dataset": asked.dataset, "networks": len(asked.networks)}
