@@ -1,3 +1,4 @@
+import gc
 import signal
 from pathlib import Path
 
@@ -7,6 +8,11 @@ from tests.workspace import Workspace
 
 # A shell that runs the tests in the background lets them ignore Ctrl-C, and they would hand that on to what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    """A stage that ran in this process has frozen what was imported; some libraries would report it as leaked."""
+    gc.unfreeze()
 
 
 @pytest.fixture

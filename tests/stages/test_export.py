@@ -32,7 +32,8 @@ CONVOLUTIONAL = {
     "lenet_28": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2 relu4 fc3",
     "lenet_32": "conv1 relu1 pool1 conv2 relu2 pool2 flatten fc1 relu3 fc2 relu4 fc3",
     "fast_cnn": "conv1 pool1 relu1 conv2 pool2 relu2 conv3 relu3 flatten fc1",
-    "best_cnn": "conv1 relu1 conv2 pool1 relu2 conv3 relu3 conv4 pool2 relu4 conv5 relu5 conv6 pool3 relu6 flatten fc1",
+    "best_cnn": "conv1 relu1 conv2 pool1 relu2 conv3 relu3 conv4 pool2 relu4 conv5 relu5 conv6 pool3 relu6 conv7 relu7 "
+    "flatten fc1",
 }
 LAYERS = {name: names.split() for name, names in CONVOLUTIONAL.items()} | {
     name: ["flatten", "fc1", "relu1", "fc2", "relu2", "fc3"] for name in ("mlp_64_128", "mlp_512_512")
