@@ -12,7 +12,7 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -60,9 +60,9 @@ def measure(clone: Clone) -> dict[str, Any]:
     cold = time.monotonic()
     clone.run("dvc", "repro")
     idle = time.monotonic()
-    kinds: Counter[str] = Counter()
+    kinds: defaultdict[str, float] = defaultdict(float)
     for stage, seconds in stages.items():
-        kinds[stage.partition("@")[0]] += seconds  # type: ignore[assignment]
+        kinds[stage.partition("@")[0]] += seconds
     return {
         "cold": round(cold - begin, 1),
         "idle": round(idle - cold, 1),
