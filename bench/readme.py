@@ -8,7 +8,7 @@ Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing ther
 import re
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from bench.readme_words import WORDS
@@ -119,6 +119,17 @@ def train(language: str) -> str:
     return "\n".join([*lines, "", note, ""])
 
 
+def precision(language: str) -> str:
+    """What bf16 costs in accuracy."""
+    found = files.read_json(RESULTS / "precision.json")
+    lines = [WORDS[language]["precision"], "|---|---:|---:|---:|---:|---:|"]
+    for network, row in found["networks"].items():
+        means = [percent(fmean(row["accuracy"][each]), language) for each in ("fp32", "bf16")]
+        costs = [percent(row[name], language) for name in ("difference", "noise")]
+        lines.append(f"| `{network}` | {' | '.join([*means, *costs])} | {len(row['accuracy']['bf16'])} |")
+    return "\n".join([*lines, "", WORDS[language]["precision_note"], ""])
+
+
 def strength(language: str) -> str:
     """Our own networks over their seeds."""
     lines = [WORDS[language]["strength"], "|---|---|---:|---:|---:|"]
@@ -191,7 +202,7 @@ def soak(language: str) -> str:
 
 
 def percent(value: str | float, language: str, decimals: int = 2) -> str:
-    return local(f"{100 * float(value):.{decimals}f} %", language)
+    return local(f"{round(100 * float(value), decimals) + 0.0:.{decimals}f} %", language)  # + 0.0: never -0.00
 
 
 def span(row: dict[str, str], language: str) -> str:
@@ -211,6 +222,7 @@ SECTIONS: dict[str, Callable[[str], str]] = {
     "repro": repro,
     "courses": courses,
     "train": train,
+    "precision": precision,
     "strength": strength,
     "ladder": ladder,
     "int8": int8,

@@ -17,6 +17,9 @@ WORDS = {
         "train_note": "Seconds per epoch of MNIST, medians of {rounds} seeds, the two loops in turns "
         "({processor}, {cores} threads, torch {torch}). Geometric mean: **{geometric_mean} ×**. The accuracy after one "
         "epoch is Cifra's minus the notebooks', the noise two standard errors of that; `make bench-train` makes this.",
+        "precision": "| network | in fp32 | in bf16 | difference | noise | seeds |",
+        "precision_note": "MNIST's test accuracy after the whole recipe, means over the seeds; the noise is two "
+        "standard errors of the difference. `python -m bench.precision` makes this table.",
         "strength": "| network | data set | test accuracy | seeds | seconds of training |",
         "strength_note": "Mean ± standard deviation over the seeds; `python -m bench.strength` makes this table.",
         "ladder": "| `best_cnn`, trained on `digits` alone | its own test images | MNIST's 10,000 | seconds |",
@@ -66,6 +69,9 @@ WORDS = {
         "train_note": "Segundos por época de MNIST, medianas de {rounds} semillas, los dos bucles por turnos "
         "({processor}, {cores} hilos, torch {torch}). Media geométrica: **{geometric_mean} ×**. La exactitud tras una "
         "época es la de Cifra menos la de los cuadernos, el ruido dos errores estándar; lo hace `make bench-train`.",
+        "precision": "| red | en fp32 | en bf16 | diferencia | ruido | semillas |",
+        "precision_note": "Exactitud de prueba en MNIST tras la receta entera, medias de las semillas; el ruido son "
+        "dos errores estándar de la diferencia. Esta tabla la hace `python -m bench.precision`.",
         "strength": "| red | conjunto | exactitud de prueba | semillas | segundos de entrenamiento |",
         "strength_note": "Media ± desviación típica entre semillas; esta tabla la hace `python -m bench.strength`.",
         "ladder": "| `best_cnn`, entrenada con `digits` | sus imágenes de prueba | las 10.000 de MNIST | segundos |",

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, geometric_mean, median, stdev
 from typing import Any
@@ -57,11 +58,8 @@ def prepare(folder: Path, dataset: str = "mnist") -> None:
 
 
 def compare(folder: Path, network: str, rounds: int) -> dict[str, Any]:
-    """Both loops in turn, `rounds` seeds each."""
-    seen: dict[str, list[dict[str, Any]]] = {loop: [] for loop in LOOPS}
-    for seed in range(1, rounds + 1):
-        for loop in LOOPS if seed % 2 else reversed(LOOPS):
-            seen[loop].append(json.loads(run(folder, "-m", "bench.train_once", loop, network, str(seed))))
+    """Both loops, `rounds` seeds each."""
+    seen = in_turns(folder, network, LOOPS, rounds)
     seconds = {loop: [one["seconds"] for one in seen[loop]] for loop in LOOPS}
     accuracy = {loop: [one["accuracy"] for one in seen[loop]] for loop in LOOPS}
     ours = seen["cifra"][0]
@@ -75,6 +73,15 @@ def compare(folder: Path, network: str, rounds: int) -> dict[str, Any]:
         "difference": round(fmean(accuracy["cifra"]) - fmean(accuracy["notebook"]), 5),
         "noise": round(noise(accuracy), 5),
     }
+
+
+def in_turns(folder: Path, network: str, loops: Sequence[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
+    """What each of two trainings of `bench.train_once` tells, a seed each round; who goes first alternates."""
+    seen: dict[str, list[dict[str, Any]]] = {loop: [] for loop in loops}
+    for seed in range(1, rounds + 1):
+        for loop in loops if seed % 2 else reversed(loops):
+            seen[loop].append(json.loads(run(folder, "-m", "bench.train_once", loop, network, str(seed))))
+    return seen
 
 
 def noise(accuracy: dict[str, list[float]]) -> float:

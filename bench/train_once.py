@@ -1,6 +1,8 @@
 """One training, in a process of its own, printed as JSON: an epoch of either loop, or a whole recipe of ours.
 
-python -m bench.train_once notebook|cifra|whole NETWORK SEED [ANOTHER_SPLIT]
+python -m bench.train_once notebook|cifra|whole|fp32|bf16 NETWORK SEED [ANOTHER_SPLIT]
+
+`fp32` and `bf16` are the whole recipe in that type, whatever params.yaml says.
 
 The test set is that of data/split; that of another split, if one is named, is asked too.
 """
@@ -40,6 +42,9 @@ def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
         case "cifra":
             few = Labelled(train.images[:1000], train.labels[:1000])
             found = cifra(network, one_epoch, train, few, seed, where)
+        case "fp32" | "bf16":
+            typed = recipe.model_copy(update={"precision": loop})
+            found = cifra(network, typed, train, datasets.load("validation"), seed, where)
         case _:
             found = cifra(network, recipe, train, datasets.load("validation"), seed, where)
     trained = found.pop("network")
@@ -104,7 +109,7 @@ def cifra(network: str, recipe: Recipe, train: Labelled, validation: Labelled, s
     accelerator.keep_freed_memory()
     accelerator.make_deterministic(seed, chosen.threads)
     speed = chosen.speed_of(network, where)
-    precision = accelerator.resolve_precision(speed.precision, where)
+    precision = accelerator.resolve_precision(recipe.precision or speed.precision, where)
     accelerator.set_precision(precision)
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
     speed = speed.model_copy(update={"precision": precision})
