@@ -1,19 +1,18 @@
 """bf16 beside fp32: what the type costs in accuracy, by whole recipes on MNIST over several seeds.
 
     CIFRA_MIRROR=… python -m bench.precision             about 35 minutes on two cores
-    python -m bench.precision --networks conv_net --seeds 3
+    python -m bench.precision --networks conv_net --rounds 3
 
 The two types take turns, as in bench.train. What is measured of a network replaces what bench/results/precision.json
 held of it; `python -m bench.readme` makes a table of that file.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from bench.train import RESULT, in_turns, machine, noise, prepare
+from bench.train import RESULT, in_turns, machine, options, prepare, side_by_side
 from stages.core import files
 
 PRECISION = RESULT.with_name("precision.json")
@@ -22,32 +21,20 @@ TYPES = ("fp32", "bf16")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NETWORK")
-    parser.add_argument("--seeds", type=int, default=5, help="of each network and type (%(default)s)")
-    asked = parser.parse_args()
+    asked = options(__doc__, NETWORKS)
     found: dict[str, Any] = files.read_json(PRECISION) if PRECISION.exists() else {"networks": {}}
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         for network in asked.networks:
-            found["networks"][network] = compare(Path(folder), network, asked.seeds)
+            found["networks"][network] = side_by_side(in_turns(Path(folder), network, TYPES, asked.rounds))
             files.write_json(PRECISION, found | {"machine": machine()})
             print(line(network, found["networks"][network]), flush=True)
 
 
-def compare(folder: Path, network: str, seeds: int) -> dict[str, Any]:
-    seen = in_turns(folder, network, TYPES, seeds)
-    accuracy = {each: [one["accuracy"] for one in seen[each]] for each in TYPES}
-    return {
-        "accuracy": accuracy,
-        "seconds": {each: [round(one["seconds"], 1) for one in seen[each]] for each in TYPES},
-        "difference": round(fmean(accuracy["bf16"]) - fmean(accuracy["fp32"]), 5),
-        "noise": round(noise(accuracy), 5),
-    }
-
-
 def line(network: str, result: dict[str, Any]) -> str:
-    means = (f"{each} {fmean(result['accuracy'][each]):.2%} in {median(result['seconds'][each])} s" for each in TYPES)
+    means = (
+        f"{each} {fmean(result['accuracy'][each]):.2%} in {median(result['seconds'][each]):.1f} s" for each in TYPES
+    )
     told = f"difference {result['difference']:+.2%}, noise {result['noise']:.2%}"
     return f"{network:12} {', '.join(means)}: {told} (n = {len(result['accuracy']['fp32'])})"
 

@@ -28,13 +28,11 @@ ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "bench" / "results" / "train.json"
 NETWORKS = ("mlp_64_128", "mlp_512_512", "lenet_28", "conv_net", "simple_cnn", "dropout_cnn")
 LOOPS = ("notebook", "cifra")
+TOLD = ("seconds", "accuracy")  # of each training
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NETWORK")
-    parser.add_argument("--rounds", type=int, default=5, help="seeds of each network (%(default)s)")
-    asked = parser.parse_args()
+    asked = options(__doc__, NETWORKS)
     found: dict[str, Any] = files.read_json(RESULT) if RESULT.exists() else {"networks": {}}
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
@@ -45,6 +43,13 @@ def main() -> None:
     found |= {"geometric_mean": round(geometric_mean(ratios), 2), "machine": machine()}
     files.write_json(RESULT, found)
     print(f"geometric mean over {len(ratios)} networks: {found['geometric_mean']} ×")
+
+
+def options(about: str | None, networks: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=networks, default=networks, metavar="NETWORK")
+    parser.add_argument("--rounds", type=int, default=5, help="seeds of each network (%(default)s)")
+    return parser.parse_args()
 
 
 def prepare(folder: Path, dataset: str = "mnist") -> None:
@@ -60,18 +65,13 @@ def prepare(folder: Path, dataset: str = "mnist") -> None:
 def compare(folder: Path, network: str, rounds: int) -> dict[str, Any]:
     """Both loops, `rounds` seeds each."""
     seen = in_turns(folder, network, LOOPS, rounds)
-    seconds = {loop: [one["seconds"] for one in seen[loop]] for loop in LOOPS}
-    accuracy = {loop: [one["accuracy"] for one in seen[loop]] for loop in LOOPS}
-    ours = seen["cifra"][0]
+    told = side_by_side(seen)
+    notebook, ours = (median(told["seconds"][loop]) for loop in LOOPS)
     busy = median(one["operations"] / one["seconds"] / one["matmul"] for one in seen["cifra"])
-    return {
-        "precision": ours["precision"],
-        "seconds": seconds,
-        "ratio": round(median(seconds["notebook"]) / median(seconds["cifra"]), 2),
+    return told | {
+        "precision": seen["cifra"][0]["precision"],
+        "ratio": round(notebook / ours, 2),
         "share_of_matmul": round(busy, 3),
-        "accuracy": accuracy,
-        "difference": round(fmean(accuracy["cifra"]) - fmean(accuracy["notebook"]), 5),
-        "noise": round(noise(accuracy), 5),
     }
 
 
@@ -82,6 +82,18 @@ def in_turns(folder: Path, network: str, loops: Sequence[str], rounds: int) -> d
         for loop in loops if seed % 2 else reversed(loops):
             seen[loop].append(json.loads(run(folder, "-m", "bench.train_once", loop, network, str(seed))))
     return seen
+
+
+def side_by_side(seen: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Seconds and accuracies of two trainings, and how much more accurate the second is."""
+    seconds, accuracy = ({loop: [one[what] for one in ones] for loop, ones in seen.items()} for what in TOLD)
+    first, second = accuracy.values()
+    return {
+        "seconds": seconds,
+        "accuracy": accuracy,
+        "difference": round(fmean(second) - fmean(first), 5),
+        "noise": round(noise(accuracy), 5),
+    }
 
 
 def noise(accuracy: dict[str, list[float]]) -> float:
