@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: all
 all: setup  ## set up, run the pipeline, print the results
 	dvc repro
-	@python -m stages.results
+	@python -m cifra results
 
 .PHONY: setup
 setup: $(VENV)/.installed  ## make .venv and install what requirements.lock pins
@@ -36,7 +36,7 @@ lint: setup  ## formatting, lint, types, and whether a fault is known of a packa
 .PHONY: ui
 ui: setup  ## compare runs in MLflow at http://127.0.0.1:5000
 	python -m stages.track
-	@python -m stages.ui
+	@python -m cifra ui
 
 .PHONY: serve
 serve: setup  ## draw and answer, at http://127.0.0.1:8000

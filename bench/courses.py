@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
-from stages.core import files
+from stages.core.cli import files
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"

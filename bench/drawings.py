@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.strokes import Array, Bytes, Strokes
-from serve.prepare import frame
+from serve.pictures.prepare import frame
 
 Colour = tuple[int, ...]
 Random = np.random.Generator

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from stages.core.health import OF_DVC
+from cifra.health import OF_DVC
 
 TOPS = ("data", "weights", "models", "metrics", "results", "reports", "figures")
 

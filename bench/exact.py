@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from bench.clone import ROOT, Clone
-from serve.model import Model
-from stages.core import datasets, files, params
+from serve.inference.model import Model
+from stages.core.cli import files, params
+from stages.core.data import datasets
 
 RESULTS = ROOT / "bench" / "results" / "exact.json"
 EPOCHS = 2

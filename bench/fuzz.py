@@ -29,15 +29,15 @@ from PIL import Image, ImageDraw
 
 from bench.fuzz_link import fuzz_link
 from bench.spoil import spoiled, spoiled_gzip, spoiled_json, spoiled_picture
-from serve import answers, oip, uploads
-from serve.check import IMAGE
-from serve.messages import HEADER_LENGTH, Problem, Request, Response
-from serve.model import Model
-from serve.parsing import RequestParser
-from serve.prepare import PrepareError, prepare
-from stages.core import files
-from stages.core.errors import UserError
-from stages.core.sources import decode_idx
+from serve.http.messages import HEADER_LENGTH, Problem, Request, Response
+from serve.http.parsing import RequestParser
+from serve.inference.check import IMAGE
+from serve.inference.model import Model
+from serve.pictures.prepare import PrepareError, prepare
+from serve.protocol import answers, oip, uploads
+from stages.core.cli import files
+from stages.core.cli.errors import UserError
+from stages.core.sources.catalogue import decode_idx
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results"

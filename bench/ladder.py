@@ -15,7 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bench.train import RESULT, machine, prepare, run
-from stages.core import files
+from stages.core.cli import files
 
 LADDER = RESULT.with_name("ladder.json")
 NETWORK = "best_cnn"

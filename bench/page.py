@@ -27,7 +27,7 @@ from PIL import Image
 
 from bench.drawings import read_idx
 from bench.strokes import Bytes, Strokes
-from stages.core import files
+from stages.core.cli import files
 
 RESULTS = Path(__file__).parent / "results" / "page.json"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]

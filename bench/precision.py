@@ -13,7 +13,7 @@ from statistics import fmean, median
 from typing import Any
 
 from bench.train import RESULT, in_turns, machine, options, prepare, side_by_side
-from stages.core import files
+from stages.core.cli import files
 
 PRECISION = RESULT.with_name("precision.json")
 NETWORKS = ("fast_cnn", "mlp_512_512", "conv_net", "simple_cnn", "dropout_cnn")  # that params.yaml leaves in bf16

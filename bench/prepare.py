@@ -23,8 +23,8 @@ from PIL import Image
 
 from bench.drawings import AS_THEY_ARE, IDEAL, KINDS, drawings
 from bench.strokes import Bytes
-from serve.model import Model
-from serve.prepare import PrepareError, frame, prepare
+from serve.inference.model import Model
+from serve.pictures.prepare import PrepareError, frame, prepare
 
 RESULTS = Path(__file__).parent / "results" / "prepare.json"
 

@@ -14,7 +14,8 @@ from typing import Any
 from bench.readme_words import WORDS
 from bench.serve_report import Result, times_as_fast
 from stages import render
-from stages.core import datasets, files, params
+from stages.core.cli import files, params
+from stages.core.data import datasets
 from stages.core.figures import style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.words import Words

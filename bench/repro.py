@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from bench.clone import ROOT, Clone
 from bench.train import RESULT, machine
-from stages.core import files, params
+from stages.core.cli import files, params
 
 REPRO = RESULT.with_name("repro.json")
 

@@ -27,7 +27,7 @@ from bench import serve_report
 from bench.environments import ENVIRONMENTS, prepare, python_of
 from bench.processes import ROOT, SERVER_CORE, DidNotStart, cpu_seconds, memory_mb, started
 from bench.serve_report import Result, Results
-from serve.model import Model
+from serve.inference.model import Model
 
 HERE = Path(__file__).parent
 WORK = HERE / ".work"
@@ -162,7 +162,7 @@ def measure(name: str, server: Server, model: Path, expected: int, seconds: int,
 def run_microseconds(model: Path) -> float:
     """What ONNX Runtime alone takes for one image, in the server's environment and on its core."""
     code = (
-        "import sys, time, numpy; from serve.model import Model\n"
+        "import sys, time, numpy; from serve.inference.model import Model\n"
         "model = Model.load(sys.argv[1]); image = numpy.full((1, 1, 28, 28), 100, numpy.uint8)\n"
         "best = 1.0\n"
         "for _ in range(20):\n"

@@ -31,7 +31,7 @@ import psutil
 
 from bench.clone import ROOT, RUNNING, Clone
 from bench.evidence import Hashes, differences, doubles, hashes, is_passing
-from stages.core import files
+from stages.core.cli import files
 
 RESULTS = ROOT / "bench" / "results" / "soak.json"
 NETWORK = "mlp_64_128"
@@ -135,7 +135,7 @@ def traces(said: str) -> list[str]:
 
 def mended(broken: Clone, said: str) -> Clone:
     """DVC writes two of its own files in place, and may die in between: then the doctor says what to do."""
-    with broken.start("python", "-m", "stages.doctor") as doctor:
+    with broken.start("python", "-m", "cifra.doctor") as doctor:
         advice = doctor.communicate()[0]
     lines = re.findall(r"^(?:\.dvc/tmp/rwlock|dvc\.lock) .*`(rm [^`]*)`$", advice, re.MULTILINE)
     if not lines:

@@ -30,8 +30,8 @@ import orjson
 
 from bench.processes import ROOT, SERVER_CORE, memory_mb
 from bench.soak_load import Load
-from serve import oip
-from serve.model import Model
+from serve.inference.model import Model
+from serve.protocol import oip
 
 RESULTS = ROOT / "bench/results/soak_serve.json"
 NETWORKS = ("lenet_28", "mlp_64_128")

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from serve.check import IMAGE
+from serve.inference.check import IMAGE
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JUNK: list[Any] = [

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from bench.train import RESULT, machine, prepare, run
-from stages.core import files
+from stages.core.cli import files
 
 STRENGTH = RESULT.with_name("strength.json")
 

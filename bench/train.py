@@ -22,7 +22,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.core import files
+from stages.core.cli import files
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "bench" / "results" / "train.json"

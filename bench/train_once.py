@@ -20,11 +20,14 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
-from stages.core import accelerator, datasets, layers, networks, params
-from stages.core.datasets import Labelled
-from stages.core.networks import Network
-from stages.core.params import Recipe
-from stages.core.training import Trainer, cross_entropy, evaluate
+from stages.core.cli import params
+from stages.core.cli.params import Recipe
+from stages.core.data import datasets
+from stages.core.data.datasets import Labelled
+from stages.core.networks import layers, networks
+from stages.core.networks.networks import Network
+from stages.core.training import accelerator
+from stages.core.training.trainer import Trainer, cross_entropy, evaluate
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SIDE = 2048  # of the matrices whose product gives the machine's rate

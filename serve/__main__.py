@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from serve import __version__
-from serve.guard import LOOPBACK, Guard, is_loopback
-from serve.model import ModelError
-from serve.server import NoModel, Settings, adopt, listen, serve
+from serve.http.guard import LOOPBACK, Guard, is_loopback
+from serve.http.server import NoModel, Settings, adopt, listen, serve
+from serve.inference.model import ModelError
 
 
 def main(argv: list[str] | None = None) -> int:

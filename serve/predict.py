@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from serve.model import Model, ModelError
-from serve.prepare import MAX_BYTES, PrepareError, prepare_for
+from serve.inference.model import Model, ModelError
+from serve.pictures.prepare import MAX_BYTES, PrepareError, prepare_for
 
 RUNNERS_UP = 2
 

@@ -24,6 +24,6 @@ for name, value in QUIET.items():
     os.environ.setdefault(name, value)
 
 if IS_STAGE:
-    from stages.core import processes
+    from stages.core.cli import processes
 
     processes.end_with_dvc()

@@ -5,9 +5,10 @@ python -m stages.compare
 
 from typing import Any
 
-from stages.core import datasets, files, params
-from stages.core.command import command
-from stages.core.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli import files, params
+from stages.core.cli.command import command
+from stages.core.cli.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.data import datasets
 
 Row = dict[str, Any]
 

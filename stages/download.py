@@ -7,8 +7,11 @@ CIFRA_MIRROR=http://host or CIFRA_MIRROR=/a/folder replaces the mirrors: MNIST/t
 and so on are looked for there, in folders named as torchvision names its data sets.
 """
 
-from stages.core import datasets, networks, params, paths, sources
-from stages.core.command import command
+from stages.core.cli import params, paths
+from stages.core.cli.command import command
+from stages.core.data import datasets
+from stages.core.networks import networks
+from stages.core.sources import catalogue as sources
 
 
 def main() -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.model import Answer, Model, ModelError
-from stages.core import datasets, files, scores
-from stages.core.command import command
-from stages.core.datasets import Labelled
-from stages.core.errors import UserError
-from stages.core.paths import METRICS, MODELS, RESULTS
+from serve.inference.model import Answer, Model, ModelError
+from stages.core.cli import files
+from stages.core.cli.command import command
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import METRICS, MODELS, RESULTS
+from stages.core.data import datasets
+from stages.core.data.datasets import Labelled
+from stages.core.evaluation import scores
 
 BATCH = 256
 

@@ -18,13 +18,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 import serve
-from serve.model import Model, ModelError
-from stages.core import datasets, files, layers, networks, onnx_file
-from stages.core.command import command
-from stages.core.errors import UserError
-from stages.core.networks import Network, Shape
-from stages.core.paths import MODELS, WEIGHTS
-from stages.core.training import as_input
+from serve.inference.model import Model, ModelError
+from stages.core.cli import files
+from stages.core.cli.command import command
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import MODELS, WEIGHTS
+from stages.core.data import datasets
+from stages.core.networks import layers, networks
+from stages.core.networks.networks import Network, Shape
+from stages.core.onnx import onnx_file
+from stages.core.training.trainer import as_input
 
 LARGEST_DIFFERENCE = 1e-4
 BATCHES = (1, 2, 17, 256)

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.layers import Inspector
-from serve.model import Model
-from stages.core import datasets, files, params
-from stages.core.command import command
-from stages.core.datasets import Labelled
-from stages.core.errors import UserError
+from serve.inference.layers import Inspector
+from serve.inference.model import Model
+from stages.core.cli import files, params
+from stages.core.cli.command import command
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import FIGURES, MODELS, REPORTS
+from stages.core.data import datasets
+from stages.core.data.datasets import Labelled
 from stages.core.figures import curves, filters, maps, samples, scores, style, tables
 from stages.core.figures.maps import Looked
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import Sheet
 from stages.core.figures.words import Words
-from stages.core.paths import FIGURES, MODELS, REPORTS
 
 Named = Iterator[tuple[str, Sheet]]
 ACTIVITY = 256  # test images that tell which units are active

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from stages.core import datasets, files, params
-from stages.core.command import command
-from stages.core.paths import METRICS, MODELS, RESULTS
+from stages.core.cli import files, params
+from stages.core.cli.command import command
+from stages.core.cli.paths import METRICS, MODELS, RESULTS
+from stages.core.data import datasets
 
 LARGEST = 10_000  # images, 8 MB of them
 

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from stages.core import datasets, params, paths
-from stages.core.augment import augment
-from stages.core.command import command
-from stages.core.datasets import SETS, Labelled
-from stages.core.errors import UserError
-from stages.core.params import Augment, Params
+from stages.core.cli import params, paths
+from stages.core.cli.command import command
+from stages.core.cli.errors import UserError
+from stages.core.cli.params import Augment, Params
+from stages.core.data import datasets
+from stages.core.data.augment import augment
+from stages.core.data.datasets import SETS, Labelled
 
 Sets = dict[str, Labelled]
 

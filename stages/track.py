@@ -8,10 +8,12 @@ What is already there is left alone, so this may be repeated, and it rebuilds a 
 import warnings
 from typing import Any
 
-from stages.core import datasets, files, params, store
-from stages.core.command import command
-from stages.core.errors import UserError
-from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+from stages.core.cli import files, params
+from stages.core.cli.command import command
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+from stages.core.data import datasets
+from stages.core.tracking import store
 
 CHAMPION = "champion"
 SETTINGS = ("seed", "accelerator", "threads", "precision", "layout", "compile", "dataset")  # beside the recipe
@@ -30,7 +32,7 @@ def main() -> None:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"MLflow's store {store.address()} does not work ({reason}). Once it does, run `dvc repro track`; "
-            "`python -m stages.doctor` looks into the local one"
+            "`python -m cifra doctor` looks into the local one"
         ) from None
     print(f"MLflow holds {len(names)} runs; models:/{registered}@{CHAMPION} is {champion}. See them with `make ui`")
 

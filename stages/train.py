@@ -12,17 +12,20 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from stages.core import accelerator, datasets, files, networks, params
-from stages.core.checkpoint import Checkpoints, alone
-from stages.core.command import command
-from stages.core.live import LiveRun
-from stages.core.params import Augment, Params, Recipe
-from stages.core.paths import WEIGHTS
-from stages.core.progress import Progress
-from stages.core.training import Trainer
+from stages.core.cli import files, params
+from stages.core.cli.command import command
+from stages.core.cli.params import Augment, Params, Recipe
+from stages.core.cli.paths import WEIGHTS
+from stages.core.cli.progress import Progress
+from stages.core.data import datasets
+from stages.core.networks import networks
+from stages.core.tracking.live import LiveRun
+from stages.core.training import accelerator
+from stages.core.training.checkpoint import Checkpoints, alone
+from stages.core.training.trainer import Trainer
 
-SHAPING_CODE = ("augment", "datasets", "modules", "networks", "optimizers", "training")
-CODE = [Path(__file__).with_name("core") / f"{name}.py" for name in SHAPING_CODE]
+SHAPING_CODE = ("core/data", "core/networks", "core/training")
+CODE = [path for room in SHAPING_CODE for path in sorted((Path(__file__).parent / room).glob("*.py"))]
 PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.core import lockfile
+from cifra import lockfile
 
 OUTS = {
     "download": ["data/raw"],

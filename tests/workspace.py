@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from stages.core import datasets
-from stages.core.command import command
-from stages.core.datasets import Array
-from stages.core.paths import SPLIT
+from stages.core.cli.command import command
+from stages.core.cli.paths import SPLIT
+from stages.core.data import datasets
+from stages.core.data.datasets import Array
 
 ROOT = Path(__file__).parent.parent
 PARAMS: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_bytes())
@@ -53,8 +53,10 @@ class Workspace:
             YAML(typ="safe").dump(self.params, file)
 
     def run(self, stage: str, *arguments: str) -> Outcome:
-        """`python -m stages.STAGE ARGUMENTS`, in this process."""
-        module = importlib.import_module(f"stages.{stage}")
+        """`python -m stages.STAGE ARGUMENTS` or `cifra VERB ARGUMENTS`, in this process."""
+        module = importlib.import_module(
+            f"{'stages' if (ROOT / 'stages' / f'{stage}.py').exists() else 'cifra'}.{stage}"
+        )
         if hasattr(module, "LiveRun"):  # MLflow has tests of its own
             self.monkeypatch.setattr(module, "LiveRun", Unrecorded)
         self.monkeypatch.setattr(sys, "argv", [stage, *arguments])

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from stages.core import accelerator
-from stages.core.errors import UserError
+from stages.core.cli.errors import UserError
+from stages.core.training import accelerator
 
 
 def present(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:

@@ -3,8 +3,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from stages.core.augment import augment
-from stages.core.params import Augment
+from stages.core.cli.params import Augment
+from stages.core.data.augment import augment
 
 EVERYTHING = Augment(turn=10, slant=0.2, zoom=0.1, shift=2, elastic=1, stroke=0.5, erase=4, mirror=True)
 EACH = [{name: value} for name, value in EVERYTHING.model_dump().items()]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from stages.core import checkpoint
-from stages.core.checkpoint import Checkpoints, alone
-from stages.core.errors import UserError
-from stages.core.training import Trainer
+from stages.core.cli.errors import UserError
+from stages.core.training import checkpoint
+from stages.core.training.checkpoint import Checkpoints, alone
+from stages.core.training.trainer import Trainer
 from tests.core.test_training import fit, trainer
 from tests.workspace import Workspace
 

@@ -9,8 +9,8 @@ from subprocess import PIPE
 
 import pytest
 
-from stages.core.command import command
-from stages.core.errors import UserError
+from stages.core.cli.command import command
+from stages.core.cli.errors import UserError
 from tests.workspace import ROOT
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other pipes and signals")
@@ -54,7 +54,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def sleeping() -> Iterator[subprocess.Popen[str]]:
     """A stage in a process of its own, in the middle of its work."""
     script = (
-        "import time; from stages.core.command import command\n"
+        "import time; from stages.core.cli.command import command\n"
         "def main():\n"
         "    try:\n        print('here', flush=True); time.sleep(60)\n"
         "    finally:\n        print('tidied')\n"
@@ -157,7 +157,7 @@ def test_help_is_the_usage_as_it_was_written(
 @posix
 @pytest.mark.parametrize("main", ["lambda: print('a' * 10**6)", "lambda: print('a')"], ids=["at once", "at the end"])
 def test_when_nobody_reads_a_stage_ends_without_a_word(main: str) -> None:
-    script = f"from stages.core.command import command; command({main}, '')"
+    script = f"from stages.core.cli.command import command; command({main}, '')"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, check=False)

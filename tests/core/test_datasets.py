@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stages.core import datasets
-from stages.core.errors import UserError
-from stages.core.paths import SPLIT
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import SPLIT
+from stages.core.data import datasets
 from tests.workspace import Workspace, easy_images, publish_split
 
 

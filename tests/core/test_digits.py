@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from stages.core import digits
+from stages.core.sources import digits
 
 COUNTS = load_digits().images[:100]
 

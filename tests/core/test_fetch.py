@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.core import fetch as fetching
-from stages.core.errors import UserError
-from stages.core.fetch import Original, fetch
+from stages.core.cli.errors import UserError
+from stages.core.sources import fetch as fetching
+from stages.core.sources.fetch import Original, fetch
 from tests.workspace import Workspace
 
 DATA = gzip.compress(bytes(range(256)) * 40, mtime=0)
@@ -107,7 +107,7 @@ OK = answer()
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between tries, noted instead of kept."""
     kept: list[float] = []
-    monkeypatch.setattr("stages.core.fetch.time.sleep", kept.append)
+    monkeypatch.setattr("stages.core.sources.fetch.time.sleep", kept.append)
     return kept
 
 

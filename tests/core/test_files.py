@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.core import files
-from stages.core.errors import UserError
+from stages.core.cli import files
+from stages.core.cli.errors import UserError
 from tests.workspace import ROOT, Workspace, shell
 
 AS_NOBODY = "os.getuid() or os.setuid(65534)"  # root may write anywhere
@@ -30,7 +30,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path, stop: str) -> 
     path = tmp_path / "file"
     path.write_bytes(b"old")
     script = (
-        "import os, pathlib, signal; from stages.core import files; "
+        "import os, pathlib, signal; from stages.core.cli import files; "
         f"{stop} = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
         f"files.write(pathlib.Path({str(path)!r}), b'new' * 100_000)"
     )
@@ -42,7 +42,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path, stop: str) -> 
 def test_a_kill_at_any_moment_leaves_whole_files(tmp_path: Path) -> None:
     path = tmp_path / "file"
     script = (
-        "import itertools, pathlib; from stages.core import files\n"
+        "import itertools, pathlib; from stages.core.cli import files\n"
         f"for n in itertools.count(): files.write(pathlib.Path({str(path)!r}), b'%07d' % n * 10_000)"
     )
     running = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
@@ -61,7 +61,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None
     path = tmp_path / "file"
     path.write_bytes(b"old")
     script = (
-        "import pathlib, resource, signal; from stages.core import files; "
+        "import pathlib, resource, signal; from stages.core.cli import files; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
         f"files.write(pathlib.Path({str(path)!r}), bytes(2000))"
     )
@@ -86,7 +86,7 @@ def test_a_read_only_folder_is_one_line_and_nothing_is_left(tmp_path: Path, acti
     folder.chmod(0o555)
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(0o755)  # pytest keeps them from others
-    script = f"import os, pathlib; from stages.core import files; {AS_NOBODY}; path = pathlib.Path(); {action}"
+    script = f"import os, pathlib; from stages.core.cli import files; {AS_NOBODY}; path = pathlib.Path(); {action}"
     outcome = shell("-c", script, cwd=folder)
     assert "UserError: cannot write" in outcome.err.splitlines()[-1]
     assert "Permission denied" in outcome.err.splitlines()[-1]

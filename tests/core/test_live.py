@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from stages.core import live, store
-from stages.core.live import LiveRun
-from stages.core.training import Epoch
+from stages.core.tracking import live, store
+from stages.core.tracking.live import LiveRun
+from stages.core.training.trainer import Epoch
 
 RECORD = {"dataset": "digits", "network": "lenet_28", "fingerprint": "0" * 16}
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.core.modules import Dropout, MaxPool2d
+from stages.core.networks.modules import Dropout, MaxPool2d
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.9])

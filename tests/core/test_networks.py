@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 import torch
 
-from stages.core import networks
-from stages.core.errors import UserError
-from stages.core.layers import LayerRow, describe
-from stages.core.networks import Network, build
+from stages.core.cli.errors import UserError
+from stages.core.networks import networks
+from stages.core.networks.layers import LayerRow, describe
+from stages.core.networks.networks import Network, build
 from tests.workspace import PARAMS
 
 LENET = {"filters": [6, 16], "widths": [120, 84]}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stages.core.optimizers import OPTIMIZERS, SCHEDULES
+from stages.core.training.optimizers import OPTIMIZERS, SCHEDULES
 from tests.workspace import shell
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
@@ -47,7 +47,7 @@ def test_the_compiler_is_not_imported() -> None:
     """It takes longer than a short training."""
     code = """
 import sys, torch
-from stages.core import accelerator, optimizers
+from stages.core.training import accelerator, optimizers
 accelerator.make_deterministic(1, 1)
 weight = torch.ones(3, requires_grad=True)
 for optimizer in optimizers.OPTIMIZERS.values():

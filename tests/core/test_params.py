@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from stages.core import networks, params
-from stages.core.errors import UserError
+from stages.core.cli import params
+from stages.core.cli.errors import UserError
+from stages.core.networks import networks
 from tests.workspace import Workspace
 
 

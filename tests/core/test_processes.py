@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from stages.core import processes
+from stages.core.cli import processes
 from tests.workspace import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell of a parent's death")

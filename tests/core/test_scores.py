@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.core import scores
+from stages.core.evaluation import scores
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision import datasets as torchvision
 
-from stages.core import sources
-from stages.core.errors import UserError
-from stages.core.sources import decode_idx
+from stages.core.cli.errors import UserError
+from stages.core.sources import catalogue as sources
+from stages.core.sources.catalogue import decode_idx
 from tests.workspace import Workspace
 
 IMAGES = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)

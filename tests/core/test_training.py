@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from stages.core import networks, training
-from stages.core.datasets import Labelled
-from stages.core.errors import UserError
-from stages.core.history import Epoch, History
-from stages.core.params import Recipe, Speed
-from stages.core.training import Trainer
+from stages.core.cli.errors import UserError
+from stages.core.cli.params import Recipe, Speed
+from stages.core.data.datasets import Labelled
+from stages.core.networks import networks
+from stages.core.training import trainer as training
+from stages.core.training.history import Epoch, History
+from stages.core.training.trainer import Trainer
 from tests.workspace import PARAMS, easy_images
 
 NETWORKS = sorted(PARAMS["models"])

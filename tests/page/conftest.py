@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serve.layers import Inspector
-from serve.model import Model
+from serve.inference.layers import Inspector
+from serve.inference.model import Model
 from tests.serve.networks import deep, save, save_samples
 from tests.serve.running import running
 

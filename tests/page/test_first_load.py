@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from serve.excitation import Search
-from serve.layers import Inspector
-from serve.model import Model
-from serve.samples import Samples, resized
+from serve.http.samples import Samples, resized
+from serve.inference.excitation import Search
+from serve.inference.layers import Inspector
+from serve.inference.model import Model
 from tests.page.reader import Reader
 from tests.serve.networks import save, save_samples
 from tests.serve.running import Client, running

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from serve.guard import Guard
+from serve.http.guard import Guard
 from tests.page.conftest import Open
 from tests.page.reader import Reader
 from tests.page.test_access import OPTIONS, axe

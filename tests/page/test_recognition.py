@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.page import chosen, recognition
-from serve.model import Model
+from serve.inference.model import Model
 from tests.serve.running import running
 
 ROOT = Path(__file__).parents[2]

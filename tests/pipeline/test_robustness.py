@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench import evidence
-from stages import verify
-from stages.core import lockfile
+from cifra import lockfile, verify
 from tests.pipeline.conftest import Repository
 from tests.recorded import flip_a_bit
 
@@ -25,7 +24,7 @@ STAGES = ["download", "split", "train", "export", "evaluate", "compare", "sample
 
 
 def test_what_dvc_recorded_is_verified(repository: Repository) -> None:
-    assert "are as dvc.lock records them" in repository.run("python", "-m", "stages.verify")
+    assert "are as dvc.lock records them" in repository.run("python", "-m", "cifra.verify")
 
 
 def test_a_flipped_bit_in_any_file_is_found_and_named(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,22 +49,22 @@ def test_a_flipped_bit_in_any_file_is_found_and_named(repository: Repository, mo
 @pytest.mark.parametrize("name", [f"weights/{NETWORK}/weights.safetensors", "models/champion.onnx"])
 def test_what_verify_advises_mends_what_dvc_overlooks(repository: Repository, name: str) -> None:
     flip_a_bit(repository.path / name)
-    line = repository.run("python", "-m", "stages.verify", code=1).splitlines()[0]
+    line = repository.run("python", "-m", "cifra.verify", code=1).splitlines()[0]
     assert line.startswith(f"{name} has changed: delete ")
     output = line.removesuffix("`").rpartition(" ")[2]
     target = repository.path / output
     shutil.rmtree(target) if target.is_dir() else target.unlink()
     repository.run("dvc", "checkout", "-q", output)
-    repository.run("python", "-m", "stages.verify")
+    repository.run("python", "-m", "cifra.verify")
 
 
 @pytest.mark.parametrize("name", [f"metrics/{NETWORK}.json", "reports/comparison.csv"])
 def test_what_dvc_leaves_to_git_comes_back_from_git(repository: Repository, name: str) -> None:
     flip_a_bit(repository.path / name)
-    line = repository.run("python", "-m", "stages.verify", code=1).splitlines()[0]
+    line = repository.run("python", "-m", "cifra.verify", code=1).splitlines()[0]
     assert line == f"{name} has changed: `git checkout {name}`"
     repository.run("git", "checkout", "-q", name)
-    repository.run("python", "-m", "stages.verify")
+    repository.run("python", "-m", "cifra.verify")
 
 
 @pytest.mark.parametrize("network", ["mlp_64_128", NETWORK])
@@ -73,23 +72,23 @@ def test_what_git_does_not_hold_comes_back_by_repeating_the_stage(repository: Re
     name = f"metrics/{network}.json"
     repository.run("git", "rm", "-q", "--cached", name)
     flip_a_bit(repository.path / name)
-    line = repository.run("python", "-m", "stages.verify", code=1).splitlines()[0]
+    line = repository.run("python", "-m", "cifra.verify", code=1).splitlines()[0]
     assert line == f"{name} has changed: `dvc repro evaluate@{network}`"
     repository.run("dvc", "repro", f"evaluate@{network}")
-    repository.run("python", "-m", "stages.verify")
+    repository.run("python", "-m", "cifra.verify")
     repository.run("git", "add", name)
 
 
 @pytest.mark.parametrize("stage", ["split", f"export@{NETWORK}", f"evaluate@{NETWORK}"])
 def test_a_stage_that_is_repeated_makes_the_same_bytes(repository: Repository, stage: str) -> None:
-    assert f"{stage}: the same bytes" in repository.run("python", "-m", "stages.verify", "--again", stage)
+    assert f"{stage}: the same bytes" in repository.run("python", "-m", "cifra.verify", "--again", stage)
 
 
 # Files cannot grow beyond 100 bytes, which a program meets as it does a full disk.
 FULL_DISK = f"""
 import importlib, resource, signal, sys
 sys.dont_write_bytecode = True
-from stages.core.command import command
+from stages.core.cli.command import command
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 stages = {{name: importlib.import_module("stages." + name) for name in {STAGES}}}
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
@@ -116,7 +115,7 @@ def test_on_a_full_disk_every_stage_is_one_line_and_what_was_published_stays(rep
 def test_every_link_of_the_champion_holds(repository: Repository, tmp_path: Path) -> None:
     copy = tmp_path / "somewhere.onnx"
     shutil.copyfile(repository.path / "models" / "champion.onnx", copy)
-    said = repository.run("python", "-m", "stages.trace", str(copy))
+    said = repository.run("python", "-m", "cifra.trace", str(copy))
     states = [line[13:26].strip() for line in said.splitlines()]
     assert states == ["", "", "ok", "ok", "ok", "ok", "ok", "ok"]
 
@@ -143,7 +142,7 @@ def test_a_training_ends_when_dvc_alone_is_killed_and_the_doctor_sees_what_is_le
             time.sleep(0.05)
         dvc.kill()
         dvc.communicate(timeout=20)  # to the end of the pipe, which the training holds too
-    found = long_training.run("python", "-m", "stages.doctor", code=1)
+    found = long_training.run("python", "-m", "cifra.doctor", code=1)
     assert f".dvc/tmp/rwlock is held by process {dvc.pid}" in found
     assert "of a training that was killed: `dvc repro` goes on from it" in found
 

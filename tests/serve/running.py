@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from serve import server
-from serve.access_log import AccessLog
-from serve.app import App
-from serve.connection import Connection
-from serve.guard import Guard
-from serve.repository import Repository
+from serve.http import server
+from serve.http.access_log import AccessLog
+from serve.http.app import App
+from serve.http.connection import Connection
+from serve.http.guard import Guard
+from serve.inference.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 

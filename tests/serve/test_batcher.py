@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve import limits
-from serve.batcher import Batcher, Work
-from serve.messages import Problem, Request
-from serve.model import Answer, Model
+from serve.http.messages import Problem, Request
+from serve.inference import limits
+from serve.inference.batcher import Batcher, Work
+from serve.inference.model import Answer, Model
 
 Make = Callable[..., np.ndarray]
 

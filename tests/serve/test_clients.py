@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pytest
 
-from serve.model import Model
+from serve.inference.model import Model
 from tests.serve.running import ROOT, Client, Running, running
 
 Make = Callable[..., np.ndarray]

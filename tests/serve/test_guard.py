@@ -4,7 +4,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from serve.guard import Guard
+from serve.http.guard import Guard
 from tests.serve.running import Client, Running, running, wait_for
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
-from serve import limits
+from serve.inference import limits
 from tests.serve.running import Client, Running, infer_body, running, wait_for
 
 INFER = "/v2/models/lenet_28/infer"

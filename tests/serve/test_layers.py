@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve.layers import Inspector, Layer
-from serve.model import Model
+from serve.inference.layers import Inspector, Layer
+from serve.inference.model import Model
 from tests.serve.networks import NETWORKS
 
 ROOT = Path(__file__).parents[2]

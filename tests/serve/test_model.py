@@ -6,8 +6,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from serve import check, limits
-from serve.model import Model, ModelError
+from serve.inference import check, limits
+from serve.inference.model import Model, ModelError
 from tests.serve.networks import NETWORKS, Graph, lenet, residual, save
 
 ROOT = Path(__file__).parents[2]

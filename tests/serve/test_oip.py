@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 import pytest
 
-from serve import limits
-from serve.model import Model
+from serve.inference import limits
+from serve.inference.model import Model
 from tests.serve.networks import CLASSES
 from tests.serve.running import Client, Reply, infer_body
 

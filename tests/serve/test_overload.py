@@ -10,8 +10,8 @@ import numpy as np
 import orjson
 import pytest
 
-from serve import limits
-from serve.model import Answer, Model
+from serve.inference import limits
+from serve.inference.model import Answer, Model
 from tests.serve.running import Running, infer_body, running, wait_for
 
 INFER = "/v2/models/lenet_28/infer"

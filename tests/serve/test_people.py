@@ -10,10 +10,10 @@ import orjson
 import pytest
 from PIL import Image, ImageDraw
 
-from serve import limits
-from serve.layers import Inspector
-from serve.model import Model
-from serve.prepare import prepare
+from serve.inference import limits
+from serve.inference.layers import Inspector
+from serve.inference.model import Model
+from serve.pictures.prepare import prepare
 from tests.serve.running import Client, Reply, Running, wait_for
 
 Make = Callable[..., np.ndarray]

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from serve.__main__ import main as serve
-from serve.model import Model
+from serve.inference.model import Model
+from serve.pictures.prepare import MAX_BYTES, prepare
 from serve.predict import main
-from serve.prepare import MAX_BYTES, prepare
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from bench.drawings import AS_THEY_ARE, KINDS, drawings
-from serve.model import Model
-from serve.prepare import MAX_BYTES, MAX_PIXELS, PrepareError, TooLargeError, frame, prepare, prepare_for
+from serve.inference.model import Model
+from serve.pictures.prepare import MAX_BYTES, MAX_PIXELS, PrepareError, TooLargeError, frame, prepare, prepare_for
 
 ROOT = Path(__file__).parents[2]
 MNIST = ROOT.parent / "shared" / "data" / "MNIST"

@@ -33,7 +33,7 @@ def test_version_is_the_projects() -> None:
 def test_nothing_heavy_is_imported(models_dir: Path) -> None:
     code = (
         "import sys, serve.__main__, serve.predict, serve.layers, serve.model\n"
-        f"serve.model.Model.load({str(models_dir / 'lenet_28.onnx')!r})\n"
+        f"serve.inference.model.Model.load({str(models_dir / 'lenet_28.onnx')!r})\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serve.messages import Problem
-from serve.model import Model
-from serve.repository import Repository
+from serve.http.messages import Problem
+from serve.inference.model import Model
+from serve.inference.repository import Repository
 from tests.serve.networks import lenet, save
 from tests.serve.running import Client, Running, infer_body, running
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stages import export
-from stages.core.paths import METRICS, MODELS, RESULTS, WEIGHTS
+from stages.core.cli.paths import METRICS, MODELS, RESULTS, WEIGHTS
 from tests.workspace import Outcome, Workspace, publish_split, shell
 
 STAGES = ["download", "split", "train", "export", "evaluate"]
@@ -95,7 +95,7 @@ def test_a_diverging_training_is_one_line_and_publishes_nothing(
 ) -> None:
     publish_split()
     workspace.set(models__mlp_64_128__batch_size=64)
-    monkeypatch.setattr("stages.core.training.evaluate", lambda *_: (float("nan"), 0.1))
+    monkeypatch.setattr("stages.core.training.trainer.evaluate", lambda *_: (float("nan"), 0.1))
     assert "is not a number: lower lr (now 0.001) in params.yaml" in complaint(workspace.run("train", "mlp_64_128"))
     assert not WEIGHTS.exists()
 
@@ -114,7 +114,7 @@ def test_an_interruption_is_exit_code_130(workspace: Workspace, monkeypatch: pyt
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stages.core.sources.read", interrupt)
+    monkeypatch.setattr("stages.core.sources.catalogue.read", interrupt)
     assert workspace.run("download") == Outcome(130, "", "interrupted\n")
     assert workspace.files() == {}
 

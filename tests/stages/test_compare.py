@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from stages import compare
-from stages.core import files
-from stages.core.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli import files
+from stages.core.cli.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
 from tests.workspace import Workspace, publish_split
 
 FIRST, SECOND = "simple_cnn", "lenet_28"

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from stages import doctor
-from stages.core import lockfile
+from cifra import doctor, lockfile
 from tests import recorded
 from tests.workspace import ROOT, Workspace, shell
 
@@ -199,7 +198,7 @@ def test_a_missing_package_is_named(healthy: Workspace) -> None:
 @pytest.mark.slow
 def test_it_runs_where_no_package_is_installed(healthy: Workspace) -> None:
     shutil.copyfile(ROOT / "requirements.lock", "requirements.lock")
-    outcome = shell("-S", "-m", "stages.doctor")
+    outcome = shell("-S", "-m", "cifra.doctor")
     assert outcome.err == ""
     assert outcome.out.splitlines()[0].startswith("packages are missing: `python -m pip install")
 
@@ -230,7 +229,7 @@ def test_a_folder_that_cannot_be_written(healthy: Workspace, folder: str) -> Non
         place.chmod(0o755 if place in healthy.root.parents else 0o777)
     Path(folder).chmod(0o555)
     script = (
-        "import os; from stages import doctor; os.getuid() or os.setuid(65534); "  # root may write anywhere
+        "import os; from cifra import doctor; os.getuid() or os.setuid(65534); "  # root may write anywhere
         "[print(f'{what}: {mend}') for what, mend in doctor.rights()]"
     )
     outcome = shell("-c", script)

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.core import datasets, sources
-from stages.core.errors import UserError
-from stages.core.paths import RAW
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import RAW
+from stages.core.data import datasets
+from stages.core.sources import catalogue as sources
 from tests.workspace import CLASSES, Workspace, easy_images
 
 

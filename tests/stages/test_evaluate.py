@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from serve.model import Answer, Model
+from serve.inference.model import Answer, Model
 from stages import evaluate
-from stages.core import datasets, files, networks, onnx_file, scores
-from stages.core.datasets import Labelled
-from stages.core.paths import METRICS, MODELS, RESULTS
+from stages.core.cli import files
+from stages.core.cli.paths import METRICS, MODELS, RESULTS
+from stages.core.data import datasets
+from stages.core.data.datasets import Labelled
+from stages.core.evaluation import scores
+from stages.core.networks import networks
+from stages.core.onnx import onnx_file
 from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
 
 NETWORK = "mlp_64_128"

@@ -15,13 +15,15 @@ from onnx import numpy_helper
 from safetensors.torch import save_file
 from torch import nn
 
-from serve.model import Model
+from serve.inference.model import Model
 from stages import export
-from stages.core import datasets, networks, onnx_file
-from stages.core.errors import UserError
-from stages.core.modules import Norm
-from stages.core.networks import Network
-from stages.core.paths import MODELS, WEIGHTS
+from stages.core.cli.errors import UserError
+from stages.core.cli.paths import MODELS, WEIGHTS
+from stages.core.data import datasets
+from stages.core.networks import networks
+from stages.core.networks.modules import Norm
+from stages.core.networks.networks import Network
+from stages.core.onnx import onnx_file
 from tests.workspace import CLASSES, COMPUTED, PARAMS, Workspace, publish_split
 
 NETWORKS = sorted(PARAMS["models"])

@@ -7,9 +7,11 @@ import onnxruntime
 import pytest
 import torch
 
-from stages import quantize
-from stages.core import files, networks, onnx_file
-from stages.core.paths import MODELS, REPORTS
+from cifra import quantize
+from stages.core.cli import files
+from stages.core.cli.paths import MODELS, REPORTS
+from stages.core.networks import networks
+from stages.core.onnx import onnx_file
 from tests.workspace import Workspace, publish_split
 
 NETWORK = "mlp_512_512"

@@ -8,14 +8,16 @@ import pytest
 from matplotlib.text import Text
 
 from stages import render
-from stages.core import datasets, files, networks
+from stages.core.cli import files
+from stages.core.cli.paths import FIGURES, MODELS, REPORTS, SPLIT, WEIGHTS
+from stages.core.data import datasets
 from stages.core.figures import curves, samples, scores, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import Sheet
 from stages.core.figures.vocabulary import ENGLISH, SPANISH
 from stages.core.figures.words import Words
-from stages.core.layers import layer_table
-from stages.core.paths import FIGURES, MODELS, REPORTS, SPLIT, WEIGHTS
+from stages.core.networks import networks
+from stages.core.networks.layers import layer_table
 from tests.serve.networks import NETWORKS as GRAPHS
 from tests.serve.networks import save
 from tests.workspace import PARAMS, Workspace, publish_split

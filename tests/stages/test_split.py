@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from stages import split
-from stages.core import datasets, params, sources
-from stages.core.datasets import SETS, Array, Labelled
-from stages.core.params import Augment
-from stages.core.paths import RAW, SPLIT
+from stages.core.cli import params
+from stages.core.cli.params import Augment
+from stages.core.cli.paths import RAW, SPLIT
+from stages.core.data import datasets
+from stages.core.data.datasets import SETS, Array, Labelled
+from stages.core.sources import catalogue as sources
 from tests.workspace import CLASSES, Workspace, easy_images
 
 

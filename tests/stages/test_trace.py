@@ -6,7 +6,12 @@ from typing import Any
 import onnx
 import pytest
 
-from stages.core import datasets, files, lockfile, networks, onnx_file, store
+from cifra import lockfile
+from stages.core.cli import files
+from stages.core.data import datasets
+from stages.core.networks import networks
+from stages.core.onnx import onnx_file
+from stages.core.tracking import store
 from tests import recorded
 from tests.workspace import CLASSES, Workspace, publish_split
 

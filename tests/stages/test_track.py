@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve.model import Model
-from stages.core import files, networks, onnx_file, store
-from stages.core.datasets import facts
-from stages.core.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from serve.inference.model import Model
+from stages.core.cli import files
+from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.data.datasets import facts
+from stages.core.networks import networks
+from stages.core.onnx import onnx_file
+from stages.core.tracking import store
 from tests.workspace import CLASSES, COMPUTED, ROOT, Workspace, publish_split, shell
 
 NETWORK = "mlp_64_128"
@@ -178,7 +181,7 @@ def test_a_server_of_ones_own_takes_the_place_of_the_local_store(monkeypatch: py
 TRAININGS = f"""
 import os, sys
 from stages import train
-from stages.core import live, store
+from stages.core.tracking import live, store
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 live.AFTER_S, live.FLUSH_S = 0, 60
 live.LiveRun.__enter__ = lambda run: run.reached.wait(60) and run  # as if training took long
@@ -216,7 +219,9 @@ def test_eight_trainings_started_at_once_on_a_fresh_store_are_all_recorded(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_kill_while_the_store_is_made_leaves_none_and_the_next_start_makes_it(workspace: Workspace) -> None:
     """As soon as there are tables in it."""
-    script = "from pathlib import Path; from stages.core import store; store.create(Path('mlflow.db').absolute())"
+    script = (
+        "from pathlib import Path; from stages.core.tracking import store; store.create(Path('mlflow.db').absolute())"
+    )
     with subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}) as making:
         while not any(path.stat().st_size for path in Path().glob(".mlflow.db.*.partial")):
             assert making.poll() is None

@@ -16,10 +16,12 @@ import torch
 from safetensors.numpy import load_file
 
 from stages import train
-from stages.core import checkpoint, datasets, files, params
-from stages.core.checkpoint import CHECKPOINTS, Checkpoints
-from stages.core.paths import WEIGHTS
-from stages.core.training import Trainer
+from stages.core.cli import files, params
+from stages.core.cli.paths import WEIGHTS
+from stages.core.data import datasets
+from stages.core.training import checkpoint
+from stages.core.training.checkpoint import CHECKPOINTS, Checkpoints
+from stages.core.training.trainer import Trainer
 from tests.workspace import ROOT, Workspace, publish_split, shell
 
 NETWORK = "mlp_64_128"
@@ -278,7 +280,7 @@ def test_the_weights_of_the_best_epoch_are_published(ready: Workspace, monkeypat
     ready.run("train", NETWORK)
     after_two = path.read_bytes()
     losses = iter([3.0, 1.0, 2.0])
-    monkeypatch.setattr("stages.core.training.evaluate", lambda *_: (next(losses), 0.5))
+    monkeypatch.setattr("stages.core.training.trainer.evaluate", lambda *_: (next(losses), 0.5))
     ready.set(models__mlp_64_128__epochs=3)
     ready.run("train", NETWORK)
     assert path.read_bytes() == after_two

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from stages.core import lockfile, repeat
+from cifra import lockfile, repeat
 from tests import recorded
 from tests.recorded import FILES, flip_a_bit
 from tests.workspace import Outcome, Workspace, publish_split, shell
@@ -212,7 +212,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def again(folder: Path) -> Outcome:
-    return shell("-m", "stages.verify", "--again", f"train@{NETWORK}", cwd=folder)
+    return shell("-m", "cifra.verify", "--again", f"train@{NETWORK}", cwd=folder)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.layers import Inspector, Layer
+from serve.inference.layers import Inspector, Layer
 from stages.core.figures.drawing import draw_scale
 from stages.core.figures.style import DPI, GREY, MARGIN, WIDTH, Floats, Sheet, coloured, mosaic, size_of
 from stages.core.figures.words import Words

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.layers import Inspector, Layer
+from serve.inference.layers import Inspector, Layer
 from stages.core.figures.drawing import BARS, LEFT, draw_bars, draw_maps, draw_scale, names_height, picture_of
 from stages.core.figures.style import GREY, MARGIN, WIDTH, Floats, Sheet, coloured, grey, size_of
 from stages.core.figures.words import Words

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core import files
-from stages.core.paths import METRICS, MODELS, RESULTS, WEIGHTS
+from stages.core.cli import files
+from stages.core.cli.paths import METRICS, MODELS, RESULTS, WEIGHTS
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from stages.core.datasets import Labelled
+from stages.core.data.datasets import Labelled
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import (
     GREY,

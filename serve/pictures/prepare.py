@@ -1,0 +1,199 @@
+"""Set pictures of digits the way MNIST set its own (LeCun et al., 1998), whatever they were drawn on."""
+
+import io
+import warnings
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from serve.pictures.ink import contrast_to_paper, cropped, fitted, resized, separate
+from serve.pictures.sheet import sheet
+
+if TYPE_CHECKING:
+    from serve.inference.model import Model
+
+DIGITS = {"digits", "mnist", "qmnist", "emnist_digits"}  # data sets framed as MNIST's is
+MAX_BYTES = 10_000_000  # of one encoded picture
+MAX_PIXELS = {"PNG": 4_000_000, "JPEG": 25_000_000}  # as its header declares; JPEG decodes straight to few
+WORK = 512  # pixels of the longer side while looking for the ink
+FINE = 80  # pixels of the digit's longer side while setting its stroke: four times MNIST's
+THINNEST, USUAL = 0.095, 0.125  # MNIST's strokes, share of the digit's longer side
+
+# The bounds here are tighter, and Pillow's words would stand between the lines of the server's log.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+Ink = NDArray[np.floating[Any] | np.uint8]
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+class PrepareError(ValueError):
+    """Why a picture cannot be prepared, in one line."""
+
+
+class TooLargeError(PrepareError):
+    """More bytes or pixels than are read."""
+
+
+def prepare(image: bytes | Image.Image, size: int = 28) -> Bytes:
+    """A drawing or photo of one digit as [size, size], light on dark, framed as MNIST's are.
+
+    Raises:
+        PrepareError: not a PNG or JPEG, damaged, too large, or without ink.
+    """
+    picture = opened(image)
+    contrast = contrast_to_paper(picture)
+    if contrast.shape == (size, size) and _is_framed(contrast):
+        return contrast
+    if box := sheet(picture):
+        return prepare(picture.crop(box), size)
+    ink = separate(contrast)
+    if not ink.any():
+        raise PrepareError("the image is empty: no ink stands out from the paper")
+    if panel := _panel(ink > 0.5):
+        return prepare(picture.crop(panel), size)
+    return frame(_with_visible_stroke(cropped(ink)), size)
+
+
+def prepare_for(model: "Model", image: bytes | Image.Image) -> Bytes:
+    """[C, H, W] as the model takes it: a digit where it knows digits, else the whole picture. Raises PrepareError."""
+    channels, height, width = model.input_shape
+    if model.metadata.get("dataset", "mnist") in DIGITS and height == width:
+        pixels = prepare(image, height)
+    else:
+        pixels = whole(image, (height, width))
+    return np.repeat(pixels[None], channels, axis=0)
+
+
+def whole(image: bytes | Image.Image, shape: tuple[int, int]) -> Bytes:
+    """The picture in grey, its aspect kept, on a dark ground: inverted where its edge is light, as clothes were."""
+    grey: Bytes = np.asarray(opened(image).convert("L"))
+    edge = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    grey = 255 - grey if edge > 127 else grey
+    if grey.shape == shape:
+        return grey
+    scale = min(shape[0] / grey.shape[0], shape[1] / grey.shape[1])
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    ground = np.full(shape, min(edge, 255 - edge), np.float32)
+    ground[top : top + height, left : left + width] = resized(grey, (height, width))
+    return np.asarray(np.rint(ground), np.uint8)
+
+
+def frame(ink: Ink, size: int = 28) -> Bytes:
+    """Cropped to its ink, fitted into the middle 20/28 of the frame, centre of mass at the centre.
+
+    Args:
+        ink: [H, W], light ink on a background of exactly 0, in any unit.
+
+    Returns:
+        [size, size], the strongest ink at 255; empty where there is no ink.
+    """
+    framed = np.zeros((size, size), np.uint8)
+    if not ink.any():
+        return framed
+    ink = cropped(ink)
+    digit = resized(ink, fitted(ink.shape, round(size * 20 / 28)))
+    height, width = digit.shape
+    top, left = (_offset(digit.sum(axis=axis), size) for axis in (1, 0))
+    framed[top : top + height, left : left + width] = np.rint(digit * (255 / digit.max()))
+    return framed
+
+
+def _offset(profile: Floats, size: int) -> int:
+    """Where to put the first row (column) so that the centre of mass lies on index size / 2."""
+    centre = float(profile @ np.arange(len(profile)) / profile.sum())
+    return min(max(round(size / 2 - centre), 0), size - len(profile))
+
+
+def _is_framed(contrast: Bytes) -> bool:
+    """Whether the picture is one of MNIST's, or like them: nothing is to be done."""
+    size, ink = len(contrast), np.where(contrast > 40, contrast, 0).astype(float)
+    if contrast.max() < 200 or np.median(contrast) > 8:
+        return False
+    centres = [float(ink.sum(axis=axis) @ np.arange(size) / ink.sum()) for axis in (0, 1)]
+    off_centre = max(abs(centre - size / 2) for centre in centres)
+    return off_centre < 1.2 and abs(max(cropped(ink).shape) - size * 20 / 28) < 1.5
+
+
+def _panel(ink: Mask) -> tuple[int, int, int, int] | None:
+    """The inside of a filled rectangle with holes, as left, top, right and bottom: a picture within the picture."""
+    height, width = cropped(ink).shape
+    rows = np.flatnonzero(ink.sum(axis=1) > 0.8 * width)
+    columns = np.flatnonzero(ink.sum(axis=0) > 0.8 * height)
+    if rows.size < 16 or columns.size < 16:
+        return None
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    filled = ink[top:bottom, left:right]
+    sides = (filled[0], filled[-1], filled[:, 0], filled[:, -1])
+    is_whole = min(filled.shape[0] / height, filled.shape[1] / width) > 0.85  # ticks may stick out
+    if not is_whole or min(side.mean() for side in sides) < 0.98 or not 0.4 < filled.mean() < 0.99:
+        return None
+    return int(left) + 2, int(top) + 2, int(right) - 2, int(bottom) - 2
+
+
+def _with_visible_stroke(ink: Floats) -> Floats:
+    """Strokes that would vanish in MNIST's small box, drawn again with a pen like its writers'."""
+    small = resized(ink, fitted(ink.shape, FINE))
+    mask = np.pad(small > 0.5 * np.percentile(small[small > 0.05], 90), round(FINE * USUAL))
+    edges = sum(int(np.diff(mask, axis=axis).sum()) for axis in (0, 1))
+    width = 2 * (4 / np.pi) * mask.sum() / edges  # a stroke's area over half its outline, which steps lengthen
+    if width >= THINNEST * FINE:
+        return ink
+    return _thickened(mask, (USUAL * FINE - width) / 2).astype(np.float32)
+
+
+def _thickened(mask: Mask, radius: float) -> Mask:
+    reach = range(-int(radius), int(radius) + 1)
+    thick = mask.copy()
+    for y, x in product(reach, reach):
+        if y * y + x * x <= radius**2:
+            thick |= np.roll(mask, (y, x), (0, 1))
+    return thick
+
+
+def opened(image: bytes | Image.Image) -> Image.Image:
+    """Decoded, upright, RGB, and no larger than the ink's finder needs."""
+    upright = _flat(_decoded(image) if isinstance(image, bytes) else image)
+    step = -(-max(upright.size) // WORK)
+    return upright.reduce(step) if step > 1 else upright
+
+
+def _decoded(data: bytes) -> Image.Image:
+    if len(data) > MAX_BYTES:
+        raise TooLargeError(f"the image has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargeError(f"the image is huge; at most {max(MAX_PIXELS.values()):,} pixels are read") from error
+    except Exception as error:  # hostile bytes make Pillow raise many kinds
+        raise PrepareError("not a PNG or JPEG image") from error
+    largest = MAX_PIXELS[str(image.format)]
+    if image.width * image.height > largest:
+        size = f"{image.width} × {image.height}"
+        raise TooLargeError(f"the {image.format} has {size} pixels; at most {largest:,} are read")
+    try:
+        image.draft("RGB", (WORK, WORK))  # lets JPEG decode straight to a smaller size
+        return ImageOps.exif_transpose(image)
+    except Exception as error:
+        raise PrepareError("the image is damaged: it cannot be decoded to its end") from error
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """RGB, 8 bits, opaque."""
+    if image.mode.startswith(("I", "F")):  # 16 bits, which Pillow would clip
+        image = Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8))
+    return _on_paper(image.convert("RGBA")) if image.has_transparency_data else image.convert("RGB")
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """Transparency filled with the page's own colour, or where there is only ink, with its contrary."""
+    opaque = np.asarray(image.getchannel("A")) > 127
+    tones = np.asarray(image.convert("RGB").convert("L"))[opaque]
+    tone = int(np.median(tones)) if tones.size else 0
+    paper = tone if opaque.mean() > 0.5 else 255 if tone < 128 else 0
+    return Image.alpha_composite(Image.new("RGBA", image.size, (paper, paper, paper, 255)), image).convert("RGB")

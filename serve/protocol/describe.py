@@ -1,0 +1,100 @@
+"""What the server says of itself and its models, in the protocol's words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serve import __version__
+from serve.inference.batcher import Statistics
+from serve.inference.check import IMAGE
+from serve.inference.limits import BATCH_IMAGES
+from serve.inference.model import Model
+from serve.inference.repository import Entry
+from serve.protocol.oip import OUTPUTS
+
+SERVER = {
+    "name": "cifra",
+    "version": __version__,
+    "extensions": [
+        "binary_tensor_data",
+        "classification",
+        "model_configuration",
+        "model_repository",
+        "statistics",
+    ],
+}
+
+
+def metadata(model: Model) -> dict[str, Any]:
+    """What the protocol asks for, and what leads back to the model's data, parameters and MLflow run."""
+    values = {"datatype": "FP32", "shape": [-1, len(model.classes)]}
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": "onnx_onnxv1",
+        "inputs": [{"name": IMAGE, "datatype": "UINT8", "shape": [-1, *model.input_shape]}],
+        "outputs": [{"name": name, **values} for name in OUTPUTS],
+        "network": model.network,
+        "classes": model.classes,
+        "sha256": model.sha256,
+        "metadata": model.metadata,
+        "mlflow": {"filter": f"tags.fingerprint = '{model.metadata.get('fingerprint', '')}'"},
+    }
+
+
+def configuration(model: Model) -> dict[str, Any]:
+    """Triton's model configuration, as far as it applies here."""
+    classes = {"data_type": "TYPE_FP32", "dims": [len(model.classes)]}
+    return {
+        "name": model.name,
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "max_batch_size": BATCH_IMAGES,
+        "input": [{"name": IMAGE, "data_type": "TYPE_UINT8", "dims": list(model.input_shape)}],
+        "output": [{"name": name, **classes} for name in OUTPUTS],
+        "dynamic_batching": {"max_queue_delay_microseconds": 0},
+    }
+
+
+def statistics(model: Model, seen: Statistics) -> dict[str, Any]:
+    """Triton's statistics. Runs are counted whole: their input and output have no times of their own."""
+    nothing = {"count": 0, "ns": 0}
+    run = {"count": seen.answered, "ns": seen.run_ns}
+    return {
+        "name": model.name,
+        "version": model.version,
+        "last_inference": int(seen.last * 1000),
+        "inference_count": seen.images,
+        "execution_count": seen.runs,
+        "inference_stats": {
+            "success": {"count": seen.answered, "ns": seen.queue_ns + seen.run_ns},
+            "fail": {"count": seen.failed, "ns": 0},
+            "queue": {"count": seen.answered, "ns": seen.queue_ns},
+            "compute_input": nothing,
+            "compute_infer": run,
+            "compute_output": nothing,
+            "cache_hit": nothing,
+            "cache_miss": nothing,
+        },
+        "batch_stats": [
+            {
+                "batch_size": size,
+                "compute_input": nothing,
+                "compute_infer": {"count": count, "ns": 0},
+                "compute_output": nothing,
+            }
+            for size, count in sorted(seen.batches.items())
+        ],
+    }
+
+
+def index(entries: Mapping[str, Entry], *, only_ready: bool) -> list[dict[str, str]]:
+    return [
+        {
+            "name": name,
+            "version": entry.model.version if entry.model else "",
+            "state": "READY" if entry.model else "UNAVAILABLE",
+            "reason": "unloaded" if entry.unloaded else entry.reason,
+        }
+        for name, entry in entries.items()
+        if entry.model or not only_ready
+    ]

@@ -1,0 +1,162 @@
+"""The MLflow store: where it is, made once and whole, and what a run says about its origin.
+
+mlflow takes seconds to import, so every function here imports it when called.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from stages.core.cli import processes
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+FINGERPRINT = "fingerprint"
+HOST, PROCESS = "cifra.host", "cifra.process"
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # seconds; else minutes
+
+
+def connect() -> "MlflowClient":
+    """A client of MLFLOW_TRACKING_URI, by default of the SQLite file at the root of the repository."""
+    for name, value in IMPATIENT.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", module="mlflow")  # it warns of its own dependencies
+    import mlflow
+
+    for name, level in {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}.items():
+        logging.getLogger(name).setLevel(level)
+    uri = address()
+    if uri.startswith("sqlite:///"):
+        create(Path(uri.removeprefix("sqlite:///")))
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient()
+
+
+def troubles() -> tuple[type[Exception], ...]:
+    """What a client raises when the store is away, locked or broken."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, RequestException, SQLAlchemyError
+
+
+def address() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlflow.db'}"
+
+
+def root() -> Path:
+    """DVC runs a queued experiment in a folder that it throws away; its DVC_ROOT stays that of the repository."""
+    return Path(os.environ.get("DVC_ROOT", ".")).absolute()
+
+
+def create(database: Path) -> None:
+    """Make the store under a lock and aside: mlflow's own first start breaks it for ever if killed or doubled."""
+    if database.exists():
+        return
+    with FileLock(f"{database}.lock"):
+        if database.exists():
+            return
+        for left in database.parent.glob(f".{database.name}.*.partial*"):
+            left.unlink()
+        partial = database.with_name(f".{database.name}.{os.getpid()}.partial")
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        store = SqlAlchemyStore(  # type: ignore[no-untyped-call]
+            f"sqlite:///{partial}", (database.parent / "mlruns").as_uri()
+        )
+        store.engine.dispose()
+        partial.replace(database)
+
+
+def experiment(client: "MlflowClient", dataset: str) -> str:
+    """The id of the data set's experiment, made if absent; another process may make it first."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(dataset)
+    if found is None:
+        try:
+            return str(client.create_experiment(dataset))
+        except MlflowException:
+            found = client.get_experiment_by_name(dataset)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def find_run(client: "MlflowClient", experiment_id: str, fingerprint: str) -> "Run | None":
+    runs = client.search_runs([experiment_id], f"tags.{FINGERPRINT} = '{fingerprint}'", max_results=1)
+    return runs[0] if runs else None
+
+
+def open_run(client: "MlflowClient", record: dict[str, str]) -> str:
+    """The id of the run of this training, made if absent.
+
+    Args:
+        record: weights/NETWORK/training.json, of which network, dataset and fingerprint are used here.
+    """
+    experiment_id = experiment(client, record["dataset"])
+    run = find_run(client, experiment_id, record[FINGERPRINT])
+    if run is None:
+        name = f"{record['network']}-{record[FINGERPRINT][:4]}"
+        run = client.create_run(experiment_id, run_name=name, tags=origin() | {FINGERPRINT: record[FINGERPRINT]})
+    return str(run.info.run_id)
+
+
+def take_up(client: "MlflowClient", run: str) -> None:
+    """Say that the run goes on, and in this process: under the name of the dead one before, it would be reaped."""
+    for name, value in writer().items():
+        client.set_tag(run, name, value)
+    client.update_run(run, "RUNNING")
+
+
+def logged_epochs(client: "MlflowClient", run: str) -> set[int]:
+    return {metric.step for metric in client.get_metric_history(run, "validation_loss")}
+
+
+def log_epoch(client: "MlflowClient", run: str, epoch: int, values: Mapping[str, float]) -> None:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, epoch) for name, value in values.items() if name != "epoch"]
+    client.log_batch(run, metrics=metrics)
+
+
+def origin() -> dict[str, str]:
+    """Tags: the stage, the experiment, and the commit that the work started from."""
+    return {
+        **writer(),
+        "dvc.stage": os.environ.get("DVC_STAGE", ""),
+        "dvc.exp": os.environ.get("DVC_EXP_NAME", ""),
+        "git.base": os.environ.get("DVC_EXP_BASELINE_REV") or git("rev-parse", "HEAD"),
+        "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
+    }
+
+
+def writer() -> dict[str, str]:
+    """Tags: who will end the run, unless it dies before."""
+    return {HOST: socket.gethostname(), PROCESS: str(os.getpid())}
+
+
+def git(*arguments: str) -> str:
+    """What git says, empty outside a repository."""
+    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
+
+
+def reap(client: "MlflowClient", experiment_id: str) -> None:
+    """Mark as KILLED what a dead process of this machine left RUNNING."""
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        tags = run.data.tags
+        if tags.get(HOST) == socket.gethostname() and not processes.is_alive(int(tags.get(PROCESS, "0"))):
+            client.set_terminated(run.info.run_id, "KILLED")

@@ -1,0 +1,214 @@
+"""The one training loop: the whole set is one tensor, a batch is an index, the best epoch is kept."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stages.core.cli.errors import UserError
+from stages.core.cli.params import Augment, Recipe, Speed
+from stages.core.data.augment import augment
+from stages.core.data.datasets import Labelled
+from stages.core.networks.networks import Network
+from stages.core.training.history import Epoch, History
+from stages.core.training.optimizers import OPTIMIZERS, SCHEDULES
+
+EVALUATION_BATCH = 1000
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def mse(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Mean squared error to the one-hot labels, as one of the courses shows it."""
+    classes = logits.shape[1]
+    wanted = functional.one_hot(labels, classes).to(logits.dtype) * (1 - smoothing) + smoothing / classes
+    return functional.mse_loss(logits, wanted)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
+
+
+class Trainer:
+    """A network, its optimizer and the state that a run is continued from.
+
+    Args:
+        network: already on the accelerator.
+        seed: together with the number of an epoch, it fixes the order of that epoch's batches.
+        speed: how that accelerator computes; its precision is resolved.
+        changes: how images are changed, afresh for every batch.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        seed: int,
+        accelerator: str,
+        speed: Speed,
+        changes: Augment | None = None,
+    ) -> None:
+        self.network = network.to(memory_format=LAYOUTS[speed.layout])
+        self.forward: nn.Module = network.reordered()
+        if speed.compile != "none":
+            self.forward.compile(mode=speed.compile)
+        self.recipe = recipe
+        self.changes = changes
+        self.seed = seed
+        self.accelerator = accelerator
+        self.precision = speed.precision
+        self.loss = LOSSES[recipe.loss]
+        learned = [weight for weight in network.parameters() if weight.requires_grad]
+        self.optimizer = OPTIMIZERS[recipe.optimizer](learned, recipe.weight_decay)
+        self.averaged = copy.deepcopy(network) if recipe.average else network  # what is evaluated and kept
+        self.history = History()
+        self.best_weights: dict[str, Tensor] = {}
+
+    def fit(
+        self,
+        train: Labelled,
+        validation: Labelled,
+        on_step: Callable[[int, int, float], None],
+        on_epoch: Callable[["Trainer"], None],
+    ) -> None:
+        """Train to the last epoch of the recipe, or until patience runs out.
+
+        Args:
+            on_step: is told the epoch, the step in it, and the running loss.
+            on_epoch: is called when an epoch is complete, for the checkpoint and the log.
+        """
+        if self.recipe.batch_size > len(train):
+            raise UserError(
+                f"batch_size is {self.recipe.batch_size} but the training set has {len(train)} images: "
+                "lower it in params.yaml"
+            )
+        images, labels = self._place(train)
+        held_out = self._place(validation)
+        while not self._is_done():
+            number = len(self.history.epochs) + 1
+            try:
+                losses, correct = self._train_epoch(images, labels, number, on_step)
+                validation_loss, validation_accuracy = evaluate(
+                    self.averaged, *held_out, self.loss, self.recipe.label_smoothing
+                )
+            except RuntimeError as error:
+                raise out_of_memory(error, self.recipe.batch_size) or error from None
+            train_loss = _mean(losses, self.recipe.batch_size, len(labels))
+            epoch = Epoch(number, train_loss, correct / len(labels), validation_loss, validation_accuracy)
+            self._note(epoch, losses)
+            on_epoch(self)
+
+    def _is_done(self) -> bool:
+        stalled = bool(self.history.epochs) and self.history.has_stalled(self.recipe.patience)
+        return stalled or len(self.history.epochs) >= self.recipe.epochs
+
+    def _place(self, labelled: Labelled) -> tuple[Tensor, Tensor]:
+        """The set on the accelerator: uint8 images, which take a quarter of the room of floats."""
+        images = torch.from_numpy(labelled.images).to(self.accelerator)
+        return images, torch.from_numpy(labelled.labels).long().to(self.accelerator)
+
+    def _train_epoch(
+        self, images: Tensor, labels: Tensor, epoch: int, on_step: Callable[[int, int, float], None]
+    ) -> tuple[list[float], int]:
+        self.forward.train()
+        losses = []
+        correct = torch.zeros((), dtype=torch.long, device=self.accelerator)
+        random = self._generator(epoch)
+        batches = self._batches(len(labels), random)
+        for step, batch in enumerate(batches):
+            wanted = labels[batch]
+            logits = self._logits(self._input(images[batch], random))
+            loss = self.loss(logits, wanted, self.recipe.label_smoothing)
+            loss.backward()
+            self.optimizer.step(self._learning_rate(epoch - 1 + step / len(batches)))
+            self._average(len(batches))
+            losses.append(loss.detach())
+            correct += (logits.detach().argmax(1) == wanted).sum()
+            if step % 20 == 0:  # reading a value makes an accelerator wait
+                on_step(epoch, step, float(losses[-1]))
+        return torch.stack(losses).tolist(), int(correct)
+
+    def _generator(self, epoch: int) -> torch.Generator:
+        """An epoch's own, so that it can be repeated alone."""
+        return torch.Generator().manual_seed(self.seed * 1_000 + epoch)
+
+    def _batches(self, count: int, random: torch.Generator) -> list[Tensor]:
+        """The indices of each batch."""
+        order = torch.randperm(count, generator=random) if self.recipe.shuffle else torch.arange(count)
+        return list(order.to(self.accelerator).split(self.recipe.batch_size))
+
+    def _input(self, images: Tensor, random: torch.Generator) -> Tensor:
+        return augment(images, self.changes, random) if self.changes else as_input(images)
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        """In bf16 the layers compute in it where it is safe; weights and loss stay in fp32."""
+        with torch.autocast(self.accelerator, torch.bfloat16, enabled=self.precision == "bf16"):
+            logits: Tensor = self.forward(inputs)
+        return logits.float()
+
+    def _learning_rate(self, epochs: float) -> float:
+        return self.recipe.lr * SCHEDULES[self.recipe.schedule](epochs / self.recipe.epochs)
+
+    @torch.no_grad()
+    def _average(self, steps: int) -> None:
+        """Let the averaged weights follow: about the mean of the last `average` epochs, of as many steps each."""
+        if self.averaged is not self.network:
+            share = min(1.0, 1 / (self.recipe.average * steps))
+            torch._foreach_lerp_(list(_values(self.averaged)), list(_values(self.network)), share)
+
+    def _note(self, epoch: Epoch, losses: list[float]) -> None:
+        if not all(map(math.isfinite, [*losses, epoch.validation_loss])):
+            raise UserError(
+                f"the loss of epoch {epoch.epoch} is not a number: lower lr (now {self.recipe.lr}) in params.yaml"
+            )
+        self.history.epochs.append(epoch)
+        self.history.steps += losses
+        if self.history.best is epoch:
+            weights = self.averaged.state_dict()
+            self.best_weights = {name: weight.detach().clone() for name, weight in weights.items()}
+
+
+def as_input(images: Tensor) -> Tensor:
+    """Pixels as the networks take them: from 0 to 1."""
+    return images.float() / 255
+
+
+@torch.inference_mode()
+def evaluate(
+    network: Network, images: Tensor, labels: Tensor, loss: Loss, smoothing: float = 0.0
+) -> tuple[float, float]:
+    """Loss and accuracy, each a mean over the images; in fp32, as the exported network will answer."""
+    network.eval()
+    forward = network.reordered()
+    total, correct = 0.0, 0
+    for batch, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        logits = forward(as_input(batch))
+        total += float(loss(logits, wanted, smoothing)) * len(wanted)
+        correct += int((logits.argmax(1) == wanted).sum())
+    return total / len(labels), correct / len(labels)
+
+
+def out_of_memory(error: RuntimeError, batch_size: int) -> UserError | None:
+    """What the user can do, if it was memory that ran out."""
+    if not isinstance(error, torch.OutOfMemoryError) and "alloc" not in str(error):
+        return None
+    return UserError(f"memory ran out: lower batch_size (now {batch_size}) or split.image_size in params.yaml")
+
+
+def _values(network: nn.Module) -> Iterator[Tensor]:
+    """Weights, and the running means and variances of normalisation."""
+    yield from network.parameters()
+    yield from (buffer for buffer in network.buffers() if buffer.is_floating_point())
+
+
+def _mean(losses: list[float], batch_size: int, count: int) -> float:
+    """The mean over images of means over batches, of which the last may be smaller."""
+    last = count - batch_size * (len(losses) - 1)
+    return (sum(losses[:-1]) * batch_size + losses[-1] * last) / count
