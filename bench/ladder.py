@@ -19,7 +19,7 @@ from stages.core.cli import files
 
 LADDER = RESULT.with_name("ladder.json")
 NETWORK = "best_cnn"
-INGREDIENTS = ("schedule", "weight_decay", "label_smoothing", "average", "augment")
+INGREDIENTS = ("schedule", "weight_decay", "label_smoothing", "ema_epochs", "augment")
 
 yaml = YAML()
 

@@ -18,7 +18,7 @@ from stages.core.cli import files, params
 from stages.core.data import datasets
 from stages.core.figures import style
 from stages.core.figures.outcome import Outcome
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
@@ -40,8 +40,8 @@ def main() -> None:
 
 def pictures(language: str) -> None:
     """The figures that the READMEs show, drawn from what the pipeline last made."""
-    outcomes = [Outcome.read(network, datasets.facts()) for network in params.load().models]
-    drawn = render.draw(outcomes, datasets.facts(), datasets.load("test"), [0], Words(language))
+    outcomes = [Outcome.read(network, datasets.metadata()) for network in params.load().models]
+    drawn = render.draw(outcomes, datasets.metadata(), datasets.load("test"), [0], Translator(language))
     suffix = "" if language == "en" else f".{language}"
     with style.applied():
         for name, sheet in drawn:
@@ -68,7 +68,7 @@ def digits(language: str) -> str:
     for row in sorted(rows, key=lambda row: -float(row["accuracy"])):
         star = " ★" if row["champion"] == "True" else ""
         worst = f"{row['worst_class']} ({percent(row['worst_accuracy'], language)})"
-        sizes = [thousands(row[name], language) for name in ("parameters", "multiplications")]
+        sizes = [thousands(row[name], language) for name in ("parameters", "macs")]
         cells = [f"`{row['network']}`{star}", percent(row["accuracy"], language), span(row, language), worst, *sizes]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, "", WORDS[language]["digits_note"].format(seed=seed), ""])

@@ -20,13 +20,14 @@ from typing import Any, get_args
 from bench.clone import ROOT, Clone
 from bench.train import RESULT, machine
 from stages.core.cli import files, params
+from stages.core.data.settings import Dataset
 
 REPRO = RESULT.with_name("repro.json")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("dataset", nargs="?", choices=get_args(params.Dataset), default="digits")
+    parser.add_argument("dataset", nargs="?", choices=get_args(Dataset), default="digits")
     known = list(params.load().models)
     parser.add_argument("--networks", nargs="+", choices=known, default=known, metavar="NETWORK")
     asked = parser.parse_args()

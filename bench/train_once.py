@@ -21,12 +21,12 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
 from stages.core.cli import params
-from stages.core.cli.params import Recipe
 from stages.core.data import datasets
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network
 from stages.core.training import accelerator
+from stages.core.training.settings import Recipe
 from stages.core.training.trainer import Trainer, cross_entropy, evaluate
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
@@ -43,7 +43,7 @@ def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
         case "notebook":
             found = notebook(network, one_epoch, train, seed, where)
         case "cifra":
-            few = Labelled(train.images[:1000], train.labels[:1000])
+            few = LabelledImages(train.images[:1000], train.labels[:1000])
             found = cifra(network, one_epoch, train, few, seed, where)
         case "fp32" | "bf16":
             typed = recipe.model_copy(update={"precision": loop})
@@ -54,11 +54,11 @@ def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
     found |= {"accuracy": accuracy(trained, test, where), "operations": operations(network, recipe, len(train))}
     if other:
         held = datasets.arrays(Path(other))
-        found["other"] = accuracy(trained, Labelled(held["test_images"], held["test_labels"]), where)
+        found["other"] = accuracy(trained, LabelledImages(held["test_images"], held["test_labels"]), where)
     print(json.dumps(found))
 
 
-def accuracy(network: Network, test: Labelled, where: str) -> float:
+def accuracy(network: Network, test: LabelledImages, where: str) -> float:
     images, labels = (torch.from_numpy(array).to(where) for array in (test.images, test.labels))
     return evaluate(network, images, labels.long(), cross_entropy)[1]
 
@@ -66,7 +66,7 @@ def accuracy(network: Network, test: Labelled, where: str) -> float:
 class Pictures(Dataset[Any]):
     """As torchvision's MNIST does it: of two tensors in memory, a PIL image at a time, made a tensor again."""
 
-    def __init__(self, labelled: Labelled) -> None:
+    def __init__(self, labelled: LabelledImages) -> None:
         self.data, self.targets = torch.from_numpy(labelled.images[:, 0]), torch.from_numpy(labelled.labels).long()
         self.transform = ToTensor()
 
@@ -78,7 +78,7 @@ class Pictures(Dataset[Any]):
         return self.transform(Image.fromarray(image.numpy())), target
 
 
-def notebook(network: str, recipe: Recipe, train: Labelled, seed: int, where: str) -> dict[str, Any]:
+def notebook(network: str, recipe: Recipe, train: LabelledImages, seed: int, where: str) -> dict[str, Any]:
     """The courses' loop: a DataLoader, torch's own settings, one `.item()` a step."""
     torch.manual_seed(seed)
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
@@ -106,17 +106,19 @@ def plain(network: Network) -> None:
     network.train()
 
 
-def cifra(network: str, recipe: Recipe, train: Labelled, validation: Labelled, seed: int, where: str) -> dict[str, Any]:
+def cifra(
+    network: str, recipe: Recipe, train: LabelledImages, validation: LabelledImages, seed: int, where: str
+) -> dict[str, Any]:
     """Our loop, and in it the weights of its best epoch."""
     chosen = params.load()
     accelerator.keep_freed_memory()
     accelerator.make_deterministic(seed, chosen.threads)
-    speed = chosen.speed_of(network, where)
-    precision = accelerator.resolve_precision(recipe.precision or speed.precision, where)
+    compute = chosen.compute_of(network, where)
+    precision = accelerator.resolve_precision(recipe.precision or compute.precision, where)
     accelerator.set_precision(precision)
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).to(where)
-    speed = speed.model_copy(update={"precision": precision})
-    trainer = Trainer(built, recipe, seed, where, speed, chosen.augment_of(network))
+    compute = compute.model_copy(update={"precision": precision})
+    trainer = Trainer(built, recipe, seed, where, compute, chosen.augment_of(network))
     rate = matmul_rate(precision, where)
     clock = Clock(where)
     trainer.fit(train, validation, lambda *_: None, lambda _: None)
@@ -157,7 +159,7 @@ def matmul_rate(precision: str, where: str) -> float:
 def operations(network: str, recipe: Recipe, images: int) -> float:
     """Multiplications and additions of an epoch: forward, and twice that backward but for the first layer's input."""
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers)
-    forward = [row.multiplications for row in layers.describe(built, (1, 28, 28)) if row.multiplications]
+    forward = [row.macs for row in layers.describe(built, (1, 28, 28)) if row.macs]
     return float(np.sum(forward) * 3 - forward[0]) * 2 * images
 
 

@@ -24,7 +24,7 @@ from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import MODELS, REPORTS
 from stages.core.data import datasets
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 
 INT8 = MODELS / "int8"
 MOST_LOST = 0.0005 + 1e-9  # of the accuracy over the whole test set
@@ -110,7 +110,7 @@ def open_session(data: bytes) -> Any:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def accuracy(session: Any, test: Labelled) -> float:
+def accuracy(session: Any, test: LabelledImages) -> float:
     batches = np.array_split(test.images, max(1, len(test) // 500))
     answers = np.concatenate([session.run(["logits"], {"image": batch})[0].argmax(1) for batch in batches])
     return float((answers == test.labels).mean())

@@ -21,7 +21,7 @@ def main() -> None:
     for row in sorted(rows, key=lambda row: -float(row["accuracy"])):
         print(line(row))
     print("* champion: highest accuracy on the validation set; the other figures are of the test set")
-    if rows[0]["test_helped_to_choose"] == "True":
+    if rows[0]["validation_from_test"] == "True":
         print("! the validation set was taken from the test set, which therefore helped to choose")
     print(NEXT)
 
@@ -32,7 +32,7 @@ def line(row: dict[str, str]) -> str:
     return (
         f"{name:<14}{accuracy:>9.2%}  {low:.1%} – {high:.1%}".ljust(41)
         + f"{row['worst_class']} ({worst:.1%})".ljust(22)
-        + f"{int(row['parameters']):>11,}{int(row['multiplications']):>12,}"
+        + f"{int(row['parameters']):>11,}{int(row['macs']):>12,}"
     )
 
 

@@ -15,7 +15,6 @@ from typing import Annotated
 
 from cifra import lockfile, repeat
 from cifra.lockfile import Entry, Stage
-from stages.core.cli import params
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 
@@ -24,7 +23,7 @@ def main(again: Annotated[str, "repeat this stage of dvc.lock in a scratch folde
     stages = lockfile.load()
     if again:
         if again not in stages:
-            raise UserError(params.unknown("stage", again, list(stages), "one of dvc.lock"))
+            raise UserError(settings.unknown("stage", again, list(stages), "one of dvc.lock"))
         return report_again(stages[again])
     findings = [finding for stage in stages.values() for finding in check(stage)]
     findings += list(check_chain(stages))

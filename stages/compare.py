@@ -17,10 +17,10 @@ def main() -> None:
     names = list(params.load().models)
     rows = [summary(name) for name in names]
     champion = choose(rows)
-    helped = datasets.facts()["validation_from"] == "test"
+    helped = datasets.metadata()["validation_from"] == "test"
     files.write_csv(
         REPORTS / "comparison.csv",
-        [row | {"champion": row["network"] == champion, "test_helped_to_choose": helped} for row in rows],
+        [row | {"champion": row["network"] == champion, "validation_from_test": helped} for row in rows],
     )
     files.write_csv(REPORTS / "validation_loss.csv", curves(names, "validation_loss"))
     files.write_csv(REPORTS / "validation_accuracy.csv", curves(names, "validation_accuracy"))
@@ -34,7 +34,7 @@ def main() -> None:
 def summary(name: str) -> Row:
     """One line of the table; accuracy is that on the test set, with its 95 % interval."""
     metrics = files.read_json(METRICS / f"{name}.json")
-    card = files.read_json(MODELS / f"{name}.json")
+    model_info = files.read_json(MODELS / f"{name}.json")
     worst = min(metrics["classes"], key=metrics["classes"].get)
     return {
         "network": name,
@@ -43,8 +43,8 @@ def summary(name: str) -> Row:
         **metrics["test"],
         "worst_class": worst,
         "worst_accuracy": metrics["classes"][worst],
-        **{key: card[key] for key in ("parameters", "multiplications", "bytes", "epochs", "best_epoch")},
-        "fingerprint": card["fingerprint"],
+        **{key: model_info[key] for key in ("parameters", "macs", "bytes", "epochs", "best_epoch")},
+        "fingerprint": model_info["fingerprint"],
         "onnx_sha256": files.sha256((MODELS / f"{name}.onnx").read_bytes()),
     }
 

@@ -18,8 +18,8 @@ def main() -> None:
     chosen = params.load()
     networks.check(chosen.models)  # before any work: a typo shall not show after an hour
     source = sources.read(chosen.dataset)
-    facts = {"dataset": chosen.dataset, "classes": list(source.classes), "files": source.files}
-    datasets.publish(paths.RAW, source.arrays, facts)
+    metadata = {"dataset": chosen.dataset, "classes": list(source.classes), "files": source.files}
+    datasets.publish(paths.RAW, source.arrays, metadata)
     counts = ", ".join(
         f"{len(array):,} {name.replace('_', ' ')}" for name, array in source.arrays.items() if "images" in name
     )

@@ -16,7 +16,7 @@ from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import METRICS, MODELS, RESULTS
 from stages.core.data import datasets
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 from stages.core.evaluation import scores
 
 BATCH = 256
@@ -49,7 +49,9 @@ def predict(model: Model, images: NDArray[np.uint8]) -> Answer:
     return Answer(*(np.concatenate(parts) for parts in zip(*answers, strict=True)))
 
 
-def measure(table: NDArray[np.int64], answer: Answer, test: Labelled, classes: list[str]) -> dict[str, dict[str, Any]]:
+def measure(
+    table: NDArray[np.int64], answer: Answer, test: LabelledImages, classes: list[str]
+) -> dict[str, dict[str, Any]]:
     overall = scores.share(int(table.trace()), len(test))
     return {
         "test": {**overall, "loss": scores.cross_entropy(answer.logits, test.labels)},
@@ -57,7 +59,7 @@ def measure(table: NDArray[np.int64], answer: Answer, test: Labelled, classes: l
     }
 
 
-def validate(model: Model, validation: Labelled) -> dict[str, dict[str, float]]:
+def validate(model: Model, validation: LabelledImages) -> dict[str, dict[str, float]]:
     """What chooses the champion, taken from the same file as everything else."""
     answer = predict(model, validation.images)
     right = int((answer.logits.argmax(1) == validation.labels).sum())
@@ -80,7 +82,7 @@ def confusion_rows(table: NDArray[np.int64], classes: list[str]) -> list[dict[st
     ]
 
 
-def predictions(test: Labelled, answer: Answer, classes: list[str]) -> Iterator[dict[str, Any]]:
+def predictions(test: LabelledImages, answer: Answer, classes: list[str]) -> Iterator[dict[str, Any]]:
     """The class is that of the largest logit, as in the scores: of large logits two may have the same probability."""
     best_of = answer.logits.argmax(1)
     for index, (label, best, row) in enumerate(zip(test.labels, best_of, answer.probabilities, strict=True)):

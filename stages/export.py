@@ -34,15 +34,15 @@ BATCHES = (1, 2, 17, 256)
 
 
 def main(network: str) -> None:
-    facts = datasets.facts()
+    metadata = datasets.metadata()
     training = files.read_json(WEIGHTS / network / "training.json")
-    shape = networks.input_shape(network, facts["shape"])
-    trained = restore(training, shape, len(facts["classes"]))
+    shape = networks.input_shape(network, metadata["shape"])
+    trained = restore(training, shape, len(metadata["classes"]))
     proto = onnx_file.to_onnx(trained)
-    onnx_file.describe(proto, metadata(training, facts))
+    onnx_file.describe(proto, onnx_metadata(training, metadata))
     data = proto.SerializeToString(deterministic=True)
     parity = compare(trained, loaded(network, data), datasets.load("test", shape[-1]).images)
-    card = {
+    model_info = {
         "network": network,
         "fingerprint": training["fingerprint"],
         "epochs": training["epochs"],
@@ -52,7 +52,7 @@ def main(network: str) -> None:
         "layers": layers.layer_table(trained, shape),
     }
     files.write(MODELS / f"{network}.onnx", data)
-    files.write_json(MODELS / f"{network}.json", card)
+    files.write_json(MODELS / f"{network}.json", model_info)
     print(f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}")
 
 
@@ -68,13 +68,13 @@ def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:
     return network.eval()
 
 
-def metadata(training: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+def onnx_metadata(training: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
     shaping = ("seed", "threads", "accelerator", "precision", "layout", "compile")
     return {
         "network": training["network"],
-        "classes": facts["classes"],
-        "dataset": facts["dataset"],
-        "dataset_sha256": facts["sha256"],
+        "classes": metadata["classes"],
+        "dataset": metadata["dataset"],
+        "dataset_sha256": metadata["sha256"],
         "parameters": training["recipe"] | {name: training[name] for name in shaping},
         "fingerprint": training["fingerprint"],
         "versions": {"torch": training["torch"], "onnx": version("onnx"), "cifra": serve.__version__},
@@ -96,7 +96,7 @@ def size(network: nn.Module, shape: Shape, data: bytes) -> dict[str, int]:
     rows = layers.describe(network, shape)
     return {
         "parameters": sum(row.parameters for row in rows),
-        "multiplications": sum(row.multiplications for row in rows),
+        "macs": sum(row.macs for row in rows),
         "bytes": len(data),
     }
 

@@ -19,12 +19,12 @@ from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import FIGURES, MODELS, REPORTS
 from stages.core.data import datasets
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 from stages.core.figures import curves, filters, maps, samples, scores, style, tables
-from stages.core.figures.maps import Looked
+from stages.core.figures.maps import LayerActivations
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import Sheet
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 
 Named = Iterator[tuple[str, Sheet]]
 ACTIVITY = 256  # test images that tell which units are active
@@ -32,13 +32,13 @@ ACTIVITY = 256  # test images that tell which units are active
 
 def main() -> None:
     settings = params.load()
-    facts, test = datasets.facts(), datasets.load("test")
+    metadata, test = datasets.metadata(), datasets.load("test")
     chosen = choose(settings.render.test_images, len(test))
-    outcomes = [Outcome.read(network, facts) for network in settings.models]
-    say = Words(settings.language)
+    outcomes = [Outcome.read(network, metadata) for network in settings.models]
+    t = Translator(settings.language)
     count = 0
     with style.applied(), files.fresh_folder(FIGURES) as fresh:
-        for name, sheet in draw(outcomes, facts, test, chosen, say):
+        for name, sheet in draw(outcomes, metadata, test, chosen, t):
             sheet.save(fresh / f"{name}.png")
             count += 1
     print(f"{count} figures in {FIGURES}")
@@ -55,41 +55,45 @@ def choose(numbers: Sequence[int], count: int) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
-def draw(outcomes: Sequence[Outcome], facts: dict[str, Any], test: Labelled, chosen: list[int], say: Words) -> Named:
+def draw(
+    outcomes: Sequence[Outcome], metadata: dict[str, Any], test: LabelledImages, chosen: list[int], t: Translator
+) -> Named:
     """Every figure and its name, one at a time."""
-    yield "samples", samples.samples(datasets.load("train"), facts, say)
-    yield "edge_filter", samples.edge_filter(test.images[chosen[0], 0], say)
-    yield "accuracy_by_class", scores.accuracy_by_class(outcomes, say)
+    yield "samples", samples.samples(datasets.load("train"), metadata, t)
+    yield "edge_filter", samples.edge_filter(test.images[chosen[0], 0], t)
+    yield "accuracy_by_class", scores.accuracy_by_class(outcomes, t)
     rows = files.read_csv(REPORTS / "comparison.csv")
-    yield "comparison", scores.comparison(rows, outcomes, say)
+    yield "comparison", scores.comparison(rows, outcomes, t)
     for outcome in outcomes:
-        for name, sheet in chain(draw_scores(outcome, test, say), draw_inside(outcome, test, chosen, say)):
+        for name, sheet in chain(draw_scores(outcome, test, t), draw_inside(outcome, test, chosen, t)):
             yield f"{outcome.network}/{name}", sheet
 
 
-def draw_scores(outcome: Outcome, test: Labelled, say: Words) -> Named:
-    yield "steps", curves.steps(outcome, say)
-    yield "epochs", curves.epochs(outcome, say)
-    yield "confusion", scores.confusion(outcome, say)
-    yield "mistakes", samples.mistakes(outcome, test.images[:, 0], say)
-    yield "layers", tables.layers(outcome, say)
+def draw_scores(outcome: Outcome, test: LabelledImages, t: Translator) -> Named:
+    yield "steps", curves.steps(outcome, t)
+    yield "epochs", curves.epochs(outcome, t)
+    yield "confusion", scores.confusion(outcome, t)
+    yield "mistakes", samples.mistakes(outcome, test.images[:, 0], t)
+    yield "layers", tables.layers(outcome, t)
 
 
-def draw_inside(outcome: Outcome, test: Labelled, chosen: list[int], say: Words) -> Named:
+def draw_inside(outcome: Outcome, test: LabelledImages, chosen: list[int], t: Translator) -> Named:
     inspector = Inspector(Model.load(MODELS / f"{outcome.network}.onnx"))
     size = inspector.model.input_shape[-1]
-    yield "filters", filters.filters(inspector, datasets.resize(test.images[:ACTIVITY], size), say)
+    yield "filters", filters.filters(inspector, datasets.resize(test.images[:ACTIVITY], size), t)
     looked = look(inspector, datasets.resize(test.images[chosen], size), chosen, test.labels[chosen])
     for index, number in enumerate(chosen):
-        yield f"feature_maps_{number}", maps.feature_maps(looked, index, say)
+        yield f"feature_maps_{number}", maps.feature_maps(looked, index, t)
     for layer in looked.layers:
         if layer.kind == "convolution":
-            yield f"compared_{layer.name}", maps.compared(looked, layer, say)
+            yield f"compared_{layer.name}", maps.compared(looked, layer, t)
 
 
-def look(inspector: Inspector, images: NDArray[np.uint8], numbers: list[int], labels: NDArray[np.uint8]) -> Looked:
+def look(
+    inspector: Inspector, images: NDArray[np.uint8], numbers: list[int], labels: NDArray[np.uint8]
+) -> LayerActivations:
     actual = [inspector.model.classes[label] for label in labels]
-    return Looked(inspector, numbers, images, actual, inspector.activations(images))
+    return LayerActivations(inspector, numbers, images, actual, inspector.activations(images))
 
 
 if __name__ == "__main__":

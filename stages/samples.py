@@ -17,15 +17,15 @@ LARGEST = 10_000  # images, 8 MB of them
 
 
 def main() -> None:
-    test, facts = datasets.load("test"), datasets.facts()
+    test, metadata = datasets.load("test"), datasets.metadata()
     images = test.images[:LARGEST]
-    networks = {name: judged(name, facts["classes"]) for name in params.load().models}
+    networks = {name: judged(name, metadata["classes"]) for name in params.load().models}
     buffer = io.BytesIO()
     np.save(buffer, images, allow_pickle=False)
     files.write(MODELS / "samples.npy", buffer.getvalue())
     document = {
-        "dataset": facts["dataset"],
-        "classes": facts["classes"],
+        "dataset": metadata["dataset"],
+        "classes": metadata["classes"],
         "labels": test.labels[:LARGEST].tolist(),
         "networks": networks,
     }

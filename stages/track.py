@@ -23,7 +23,7 @@ RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 def main() -> None:
     names = list(params.load().models)
     champion = files.read_json(REPORTS / "champion.json")["network"]
-    registered = f"cifra-{datasets.facts()['dataset']}"
+    registered = f"cifra-{datasets.metadata()['dataset']}"
     try:
         client = store.connect()
         runs = {name: record(client, name) for name in names}
@@ -88,21 +88,21 @@ def parameters(training: dict[str, Any]) -> dict[str, Any]:
 def scores(network: str) -> dict[str, float]:
     """Names apart from those of the curves, of which MLflow's table shows the last epoch and not the best."""
     metrics = files.read_json(METRICS / f"{network}.json")
-    card = files.read_json(MODELS / f"{network}.json")
+    model_info = files.read_json(MODELS / f"{network}.json")
     return {
         **{f"test_{name}": value for name, value in metrics["test"].items()},
         **{f"best_validation_{name}": value for name, value in metrics["validation"].items()},
         **{f"class_accuracy/{name}": value for name, value in metrics["classes"].items()},
-        **{name: card[name] for name in ("parameters", "multiplications", "bytes", "best_epoch")},
+        **{name: model_info[name] for name in ("parameters", "macs", "bytes", "best_epoch")},
     }
 
 
 def log_dataset(mlflow: Any) -> None:
     from mlflow.data.meta_dataset import MetaDataset
 
-    facts = datasets.facts()
+    metadata = datasets.metadata()
     dataset = MetaDataset(  # type: ignore[abstract]
-        source(), name=facts["dataset"], digest=facts["sha256"][:32]
+        source(), name=metadata["dataset"], digest=metadata["sha256"][:32]
     )
     mlflow.log_input(dataset, context="training")
 
@@ -121,7 +121,7 @@ def log_model(mlflow: Any, network: str) -> None:
 
     proto = onnx.load(MODELS / f"{network}.onnx")
     shape = [1] + [dimension.dim_value for dimension in proto.graph.input[0].type.tensor_type.shape.dim[1:]]
-    classes = len(datasets.facts()["classes"])
+    classes = len(datasets.metadata()["classes"])
     answer = np.zeros((1, classes), np.float32)
     mlflow.onnx.log_model(
         proto,

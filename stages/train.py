@@ -14,14 +14,16 @@ from safetensors.torch import save
 
 from stages.core.cli import files, params
 from stages.core.cli.command import command
-from stages.core.cli.params import Augment, Params, Recipe
+from stages.core.cli.params import Params
 from stages.core.cli.paths import WEIGHTS
 from stages.core.cli.progress import Progress
 from stages.core.data import datasets
+from stages.core.data.settings import Augment
 from stages.core.networks import networks
 from stages.core.tracking.live import LiveRun
 from stages.core.training import accelerator
-from stages.core.training.checkpoint import Checkpoints, alone
+from stages.core.training.checkpoint import Checkpoints, training_lock
+from stages.core.training.settings import Recipe
 from stages.core.training.trainer import Trainer
 
 SHAPING_CODE = ("core/data", "core/networks", "core/training")
@@ -32,9 +34,9 @@ PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 def main(network: str) -> None:
     chosen = params.load()
     networks.check(chosen.models)
-    record = shaping(network, chosen, datasets.facts())
+    record = shaping(network, chosen, datasets.metadata())
     checkpoints = Checkpoints(record["fingerprint"])
-    with checkpoints.announced(), alone(network) as waited:
+    with checkpoints.report_on_interrupt(), training_lock(network) as waited:
         if waited and is_published(WEIGHTS / network, record["fingerprint"]):
             print(f"{network}: the other process has published this very training")
             return
@@ -43,22 +45,22 @@ def main(network: str) -> None:
         checkpoints.delete()
 
 
-def shaping(network: str, chosen: Params, facts: dict[str, Any]) -> dict[str, Any]:
+def shaping(network: str, chosen: Params, metadata: dict[str, Any]) -> dict[str, Any]:
     """All that decides the bytes of the weights, and its fingerprint."""
     where = accelerator.resolve(chosen.accelerator)
-    speed = chosen.speed_of(network, where)
+    compute = chosen.compute_of(network, where)
     record = {
         "network": network,
         "recipe": recorded(chosen.recipe(network), chosen.augment_of(network)),
         "seed": chosen.seed,
         "accelerator": where,
         "threads": chosen.threads,
-        "precision": accelerator.resolve_precision(speed.precision, where),
-        "layout": speed.layout,
-        "compile": speed.compile,
+        "precision": accelerator.resolve_precision(compute.precision, where),
+        "layout": compute.layout,
+        "compile": compute.compile,
         "torch": torch.__version__,
-        "dataset": facts["dataset"],
-        "dataset_sha256": facts["sha256"],
+        "dataset": metadata["dataset"],
+        "dataset_sha256": metadata["sha256"],
     }
     code = [path.read_bytes() for path in CODE]
     return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
@@ -81,12 +83,12 @@ def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Che
     accelerator.keep_freed_memory()
     accelerator.make_deterministic(chosen.seed, chosen.threads)
     accelerator.set_precision(record["precision"])
-    facts = datasets.facts()
-    shape = networks.input_shape(network, facts["shape"])
+    metadata = datasets.metadata()
+    shape = networks.input_shape(network, metadata["shape"])
     recipe, changes, where = chosen.recipe(network), chosen.augment_of(network), record["accelerator"]
-    built = networks.build(network, shape, len(facts["classes"]), **recipe.layers)
-    speed = chosen.speed_of(network, where).model_copy(update={"precision": record["precision"]})
-    trainer = Trainer(built.to(where), recipe, chosen.seed, where, speed, changes)
+    built = networks.build(network, shape, len(metadata["classes"]), **recipe.layers)
+    compute = chosen.compute_of(network, where).model_copy(update={"precision": record["precision"]})
+    trainer = Trainer(built.to(where), recipe, chosen.seed, where, compute, changes)
     resumed = checkpoints.restore(trainer)
     with Progress(network, recipe.epochs, resumed) as progress, LiveRun(record) as live:
         trainer.fit(

@@ -116,6 +116,6 @@ def publish_split(train: int = 100, validation: int = 20, test: int = 20) -> Non
         images, labels = easy_images(count, seed)
         arrays |= {f"{name}_images": images[:, np.newaxis], f"{name}_labels": labels}
         counts[name] = np.bincount(labels, minlength=10).tolist()
-    facts = {"dataset": "digits", "classes": list(CLASSES), "shape": [1, 28, 28], "counts": counts, "mean": 0.2}
-    facts |= {"validation_from": "train", "std": 0.2, "raw_sha256": "0" * 64}
-    datasets.publish(SPLIT, arrays, facts)
+    metadata = {"dataset": "digits", "classes": list(CLASSES), "shape": [1, 28, 28], "counts": counts, "mean": 0.2}
+    metadata |= {"validation_from": "train", "std": 0.2, "raw_sha256": "0" * 64}
+    datasets.publish(SPLIT, arrays, metadata)

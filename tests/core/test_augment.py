@@ -3,10 +3,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from stages.core.cli.params import Augment
 from stages.core.data.augment import augment
+from stages.core.data.settings import Augment
 
-EVERYTHING = Augment(turn=10, slant=0.2, zoom=0.1, shift=2, elastic=1, stroke=0.5, erase=4, mirror=True)
+EVERYTHING = Augment(
+    rotation=10, shear=0.2, scale=0.1, shift=2, elastic=1, stroke=0.5, random_erasing=4, horizontal_flip=True
+)
 EACH = [{name: value} for name, value in EVERYTHING.model_dump().items()]
 
 
@@ -51,12 +53,12 @@ def test_the_seed_decides_every_value() -> None:
 
 
 def test_images_are_changed_each_in_its_own_way() -> None:
-    values = changed(boxes(20), turn=10)
+    values = changed(boxes(20), rotation=10)
     assert len({image.numpy().tobytes() for image in values}) == 20
 
 
 def test_changing_one_setting_leaves_the_chance_of_the_others() -> None:
-    shifted, also_erased = changed(boxes(9), shift=3), changed(boxes(9), shift=3, erase=5)
+    shifted, also_erased = changed(boxes(9), shift=3), changed(boxes(9), shift=3, random_erasing=5)
     kept = also_erased > 0
     assert torch.equal(also_erased[kept], shifted[kept])
 
@@ -75,7 +77,7 @@ def test_a_shift_is_in_pixels_and_reaches_its_limit_on_every_side() -> None:
 
 
 def test_a_zoom_is_a_share_of_width_and_of_height() -> None:
-    ink = changed(boxes(500), zoom=0.2)
+    ink = changed(boxes(500), scale=0.2)
     own = boxes() / 255
     for axis in (2, 3):
         sides = ink.sum(axis).amax((1, 2)) / own.sum(axis).amax((1, 2))
@@ -88,7 +90,7 @@ def test_a_turn_is_in_degrees_whatever_the_shape_of_the_image(height: int, width
     """The mass of a spot beside the centre goes round on a circle."""
     spot = torch.zeros(400, 1, height, width, dtype=torch.uint8)
     spot[:, :, height // 2 - 1 : height // 2 + 1, width // 2 + 7 : width // 2 + 9] = 255
-    x, y = (centres(changed(spot, turn=30)) - torch.tensor([width / 2, height / 2])).unbind(1)
+    x, y = (centres(changed(spot, rotation=30)) - torch.tensor([width / 2, height / 2])).unbind(1)
     angles = torch.rad2deg(torch.atan2(y, x)).abs()
     assert 28 < angles.max() < 32
     torch.testing.assert_close(torch.hypot(x, y), torch.full((400,), 8.0, dtype=torch.double), atol=0.3, rtol=0)
@@ -97,7 +99,7 @@ def test_a_turn_is_in_degrees_whatever_the_shape_of_the_image(height: int, width
 def test_a_slant_moves_rows_aside_and_no_row_up() -> None:
     stripe = torch.zeros(200, 1, 28, 28, dtype=torch.uint8)
     stripe[:, :, 6:8, 13:15] = 255  # seven pixels above the centre
-    moved = centres(changed(stripe, slant=0.3)) - torch.tensor([14.0, 7.0])
+    moved = centres(changed(stripe, shear=0.3)) - torch.tensor([14.0, 7.0])
     assert moved[:, 1].abs().max() < 0.1
     assert 1.9 < moved[:, 0].abs().max() < 2.2
 
@@ -120,7 +122,7 @@ def test_strokes_grow_thicker_and_thinner() -> None:
 
 def test_half_of_the_images_are_mirrored() -> None:
     images = boxes(1000)
-    values = changed(images, mirror=True)
+    values = changed(images, horizontal_flip=True)
     mirrored = torch.isclose(values, images.flip(3) / 255, atol=1e-4).all(3).all(2).all(1)
     same = torch.isclose(values, images / 255, atol=1e-4).all(3).all(2).all(1)
     assert bool((mirrored ^ same).all())
@@ -129,10 +131,10 @@ def test_half_of_the_images_are_mirrored() -> None:
 
 def test_a_square_is_erased_anywhere() -> None:
     full = torch.full((500, 1, 28, 28), 255, dtype=torch.uint8)
-    erased = (changed(full, erase=6) < 0.5).sum((1, 2, 3))
+    erased = (changed(full, random_erasing=6) < 0.5).sum((1, 2, 3))
     assert erased.max() <= 49
     assert (erased == 36).float().mean() > 0.5
-    assert bool((changed(full, erase=6) < 0.5).any(0).all())
+    assert bool((changed(full, random_erasing=6) < 0.5).any(0).all())
 
 
 def test_bf16_around_it_does_not_blur_positions() -> None:
@@ -158,7 +160,7 @@ def test_cuda_changes_images_as_the_cpu_does() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"turn": 181}, {"zoom": 1}, {"stroke": 1.5}, {"shift": -1}, {"elastic": -0.1}, {"spin": 3}]
+    "settings", [{"rotation": 181}, {"scale": 1}, {"stroke": 1.5}, {"shift": -1}, {"elastic": -0.1}, {"spin": 3}]
 )
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValidationError):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stages.core.cli.errors import UserError
 from stages.core.training import checkpoint
-from stages.core.training.checkpoint import Checkpoints, alone
+from stages.core.training.checkpoint import Checkpoints, training_lock
 from stages.core.training.trainer import Trainer
 from tests.core.test_training import fit, trainer
 from tests.workspace import Workspace
@@ -172,14 +172,14 @@ def test_a_second_training_waits_for_the_first(workspace: Workspace) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def first() -> None:
-        with alone("some") as waited:
+        with training_lock("some") as waited:
             assert not waited
             inside.set()
             leave.wait(10)
             order.append("first")
 
     def second() -> None:
-        with alone("some") as waited:
+        with training_lock("some") as waited:
             order.append(f"second, {waited}")
 
     threads = [threading.Thread(target=first), threading.Thread(target=second)]
@@ -196,11 +196,11 @@ def test_a_second_training_waits_for_the_first(workspace: Workspace) -> None:
 
 
 def test_others_are_not_waited_for(workspace: Workspace) -> None:
-    with alone("one"), alone("another"):
+    with training_lock("one"), training_lock("another"):
         assert Path(".checkpoints").is_dir()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(workspace: Workspace) -> None:
     Path(".checkpoints").touch()
-    with pytest.raises(UserError, match=r"cannot write \.checkpoints: "), alone("one"):
+    with pytest.raises(UserError, match=r"cannot write \.checkpoints: "), training_lock("one"):
         pass

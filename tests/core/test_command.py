@@ -144,7 +144,7 @@ def test_other_arguments_are_refused(
         raise AssertionError(network)
 
     assert exit_code(main, monkeypatch, *arguments) == 2
-    assert "usage: python -m stages.test_command" in capsys.readouterr().err
+    assert "usage: cifra test_command" in capsys.readouterr().err
 
 
 def test_help_is_the_usage_as_it_was_written(

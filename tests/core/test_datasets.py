@@ -38,7 +38,7 @@ def test_the_hash_follows_the_arrays(workspace: Workspace) -> None:
     seen = set()
     for shift in range(3):
         datasets.publish(Path("data/some"), {"images": images, "labels": labels + np.uint8(shift)}, {})
-        seen.add(datasets.facts(Path("data/some"))["sha256"])
+        seen.add(datasets.metadata(Path("data/some"))["sha256"])
     assert len(seen) == 3
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from stages.core.cli.errors import UserError
 from stages.core.sources import fetch as fetching
-from stages.core.sources.fetch import Original, fetch
+from stages.core.sources.fetch import RemoteFile, fetch
 from tests.workspace import Workspace
 
 DATA = gzip.compress(bytes(range(256)) * 40, mtime=0)
@@ -120,11 +120,11 @@ def server(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, request: pytes
     running.stop()
 
 
-def original(*urls: str, data: bytes = DATA) -> Original:
-    return Original("MNIST", NAME, hashlib.md5(data).hexdigest(), urls)
+def original(*urls: str, data: bytes = DATA) -> RemoteFile:
+    return RemoteFile("MNIST", NAME, hashlib.md5(data).hexdigest(), urls)
 
 
-def refusal(wanted: Original) -> str:
+def refusal(wanted: RemoteFile) -> str:
     with pytest.raises(UserError) as caught:
         fetch(wanted)
     text = str(caught.value)
@@ -172,7 +172,7 @@ def test_any_flipped_bit_in_a_kept_file_is_found(server: Server) -> None:
     for bit in range(8 * len(DATA)):
         data = bytearray(DATA)
         data[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(fetching.Refused, match="wrong bytes"):
+        with pytest.raises(fetching.DownloadError, match="wrong bytes"):
             fetching._verify(wanted, bytes(data))
     wanted.kept.write_bytes(data)
     assert f"{wanted.kept}: wrong bytes" in refusal(wanted)

@@ -10,7 +10,7 @@ from stages.core.figures import curves, maps, samples, style, tables
 from stages.core.figures.drawing import picture_of
 from stages.core.figures.style import Sheet
 from stages.core.figures.vocabulary import ENGLISH, SPANISH
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 
 FIGURES = Path(style.__file__).parent
 
@@ -49,9 +49,9 @@ def test_spanish_uses_the_field_s_terms(key: str, term: str) -> None:
     ],
 )
 def test_numbers_are_written_as_the_language_does(language: str, said: list[str]) -> None:
-    say = Words(language)
-    percents = [say.chance(0.99999), say.chance(1.0)]
-    assert [say.number(-1.5), say.number(-0.001), say.percent(0.973), *map(say.count, (61706, 1290)), *percents] == said
+    t = Translator(language)
+    percents = [t.probability(0.99999), t.probability(1.0)]
+    assert [t.number(-1.5), t.number(-0.001), t.percent(0.973), *map(t.count, (61706, 1290)), *percents] == said
 
 
 def test_the_running_mean_is_that_of_each_window() -> None:

@@ -35,9 +35,9 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     monkeypatch.setattr(live, "AFTER_S", 0)
     monkeypatch.setattr(store, "connect", lambda: recorder)
     monkeypatch.setattr(store, "experiment", lambda client, dataset: "1")
-    monkeypatch.setattr(store, "reap", lambda client, experiment: None)
+    monkeypatch.setattr(store, "mark_killed", lambda client, experiment: None)
     monkeypatch.setattr(store, "open_run", lambda client, record: "run")
-    monkeypatch.setattr(store, "take_up", lambda client, run: setattr(client, "status", "RUNNING"))
+    monkeypatch.setattr(store, "resume_run", lambda client, run: setattr(client, "status", "RUNNING"))
     monkeypatch.setattr(store, "logged_epochs", lambda client, run: set(recorder.logged))
     monkeypatch.setattr(store, "log_epoch", lambda client, run, epoch, values: recorder.logged.append(epoch))
     return recorder

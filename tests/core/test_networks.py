@@ -115,7 +115,7 @@ def test_sizes_follow_the_formula_of_the_course(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "multiplications", "output"),
+    ("layer", "macs", "output"),
     [
         ("conv1", 28 * 28 * 6 * 25, (6, 28, 28)),
         ("pool1", 0, (6, 14, 14)),
@@ -126,13 +126,13 @@ def test_sizes_follow_the_formula_of_the_course(name: str) -> None:
         ("fc3", 84 * 10, (10,)),
     ],
 )
-def test_multiplications_of_lenet_28(layer: str, multiplications: int, output: tuple[int, ...]) -> None:
+def test_multiplications_of_lenet_28(layer: str, macs: int, output: tuple[int, ...]) -> None:
     found = row(describe(made("lenet_28"), (1, 28, 28)), layer)
-    assert (found.multiplications, found.output) == (multiplications, output)
+    assert (found.macs, found.output) == (macs, output)
 
 
 def test_multiplications_of_lenet_28_in_total() -> None:
-    assert sum(row.multiplications for row in describe(made("lenet_28"), (1, 28, 28))) == 416_520
+    assert sum(row.macs for row in describe(made("lenet_28"), (1, 28, 28))) == 416_520
 
 
 @pytest.mark.parametrize("name", WITH_RECIPE)

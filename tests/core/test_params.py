@@ -35,7 +35,7 @@ def test_our_own_are_valid(workspace: Workspace) -> None:
         ("threads", 0, "greater than or equal to 1"),
         ("threads", "two", "valid integer"),
         ("digits__test_share", 1.0, "less than 1"),
-        ("digits__copies", -1, "greater than or equal to 0"),
+        ("digits__augmented_copies", -1, "greater than or equal to 0"),
         ("split__validation_from", "tset", "'train' or 'test'"),
         ("split__validation_share", 0, "greater than 0"),
         ("split__image_size", 7, "greater than or equal to 8"),
@@ -75,13 +75,13 @@ def test_a_bad_value_is_named_with_what_is_allowed(workspace: Workspace, key: st
     ("key", "meant"),
     [
         ("sede", "seed"),
-        ("digits__copys", "digits.copies"),
+        ("digits__augmented_copys", "digits.augmented_copies"),
         ("split__valdation_share", "split.validation_share"),
         ("split__subset__trian", "split.subset.train"),
         ("render__test_image", "render.test_images"),
         ("models__lenet_28__optimiser", "models.lenet_28.optimizer"),
-        ("models__best_cnn__augment__fashion_mnist__turns", "models.best_cnn.augment.fashion_mnist.turn"),
-        ("speed__cpu__precison", "speed.cpu.precision"),
+        ("models__best_cnn__augment__fashion_mnist__rotations", "models.best_cnn.augment.fashion_mnist.rotation"),
+        ("compute__cpu__precison", "compute.cpu.precision"),
         ("models__lenet_28__batchsize", "models.lenet_28.batch_size"),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_misspelt_setting_is_named_with_the_right_one(workspace: Workspace, ke
 
 
 def test_a_misspelt_data_set_is_named_with_those_there_are(workspace: Workspace) -> None:
-    workspace.set(models__best_cnn__augment={"mnst": {"turn": 5}})
+    workspace.set(models__best_cnn__augment={"mnst": {"rotation": 5}})
     assert "models.best_cnn.augment.mnst is 'mnst': it should be 'digits', 'mnist'" in complaint()
 
 
@@ -104,7 +104,8 @@ def test_a_setting_that_was_renamed_by_mistake_is_misspelt_rather_than_missing(w
 
 
 @pytest.mark.parametrize(
-    "key", ["seed", "models", "digits__copies", "split__subset", "split__subset__test", "models__lenet_28__lr"]
+    "key",
+    ["seed", "models", "digits__augmented_copies", "split__subset", "split__subset__test", "models__lenet_28__lr"],
 )
 def test_a_missing_setting_is_named(workspace: Workspace, key: str) -> None:
     *sections, name = key.split("__")
@@ -174,3 +175,35 @@ def test_numbers_are_read_as_dvc_writes_them(workspace: Workspace, written: str)
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("lr: 0.0001", f"lr: {written}"))
     assert params.load().recipe("conv_net").lr == 1e-5
+
+
+OLD_NAMES = {
+    "speed": "compute",
+    "digits.copies": "augmented_copies",
+    "digits.augment.turn": "rotation",
+    "models.best_cnn.average": "ema_epochs",
+    "models.best_cnn.schedule: one_cycle": "linear_warmup_decay",
+    "models.best_cnn.augment.digits.slant": "shear",
+    "models.best_cnn.augment.digits.zoom": "scale",
+    "models.best_cnn.augment.fashion_mnist.mirror": "horizontal_flip",
+}
+
+
+def test_the_names_of_before_are_read_with_a_line_for_each(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    today = params.load()
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    for old, new in OLD_NAMES.items():
+        text = text.replace(new, old.rpartition(".")[2].rpartition(": ")[2])
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    assert params.load() == today
+    lines = capsys.readouterr().err.splitlines()
+    for old, new in OLD_NAMES.items():
+        assert f"params.yaml: {old} is now called {new}: rename it" in lines
+
+
+def test_a_network_may_be_called_like_a_setting_of_before(workspace: Workspace) -> None:
+    workspace.params["models"] = {"average": workspace.params["models"]["lenet_28"]}
+    workspace.set()
+    assert list(params.load().models) == ["average"]

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from stages.core.cli.errors import UserError
-from stages.core.cli.params import Recipe, Speed
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 from stages.core.networks import networks
 from stages.core.training import trainer as training
 from stages.core.training.history import Epoch, History
+from stages.core.training.settings import Compute, Recipe
 from stages.core.training.trainer import Trainer
 from tests.workspace import PARAMS, easy_images
 
 NETWORKS = sorted(PARAMS["models"])
-SPEED = Speed(precision="fp32", layout="channels_last", compile="none")
+SPEED = Compute(precision="fp32", layout="channels_last", compile="none")
 
 
 def recipe(network: str = "mlp_64_128", **changes: Any) -> Recipe:
@@ -31,9 +31,9 @@ def trainer(network: str = "mlp_64_128", seed: int = 1, **changes: Any) -> Train
     return Trainer(built, chosen, seed, "cpu", SPEED, (chosen.augment or {}).get("mnist"))
 
 
-def labelled(count: int, seed: int = 0, size: int = 28) -> Labelled:
+def labelled(count: int, seed: int = 0, size: int = 28) -> LabelledImages:
     images, labels = easy_images(count, seed)
-    return Labelled(np.pad(images, ((0, 0), (0, size - 28), (0, size - 28)))[:, np.newaxis], labels)
+    return LabelledImages(np.pad(images, ((0, 0), (0, size - 28), (0, size - 28)))[:, np.newaxis], labels)
 
 
 def fit(running: Trainer, count: int = 60, steps: Any = None, epochs: Any = None) -> Trainer:
@@ -46,7 +46,7 @@ def fit(running: Trainer, count: int = 60, steps: Any = None, epochs: Any = None
 def test_the_loss_falls(network: str) -> None:
     """By each course's own recipe, but for the slow learning rates of two of them and the small set."""
     lr = max(0.01, recipe(network).lr) if "mlp" in network else 0.003
-    history = fit(trainer(network, epochs=4, lr=lr, average=0.0, augment=None)).history
+    history = fit(trainer(network, epochs=4, lr=lr, ema_epochs=0.0, augment=None)).history
     assert history.epochs[-1].train_loss < history.epochs[0].train_loss
     assert history.epochs[-1].validation_loss < history.epochs[0].validation_loss
 
@@ -204,21 +204,23 @@ def test_a_smoothed_label_asks_for_less_than_certainty(loss: str) -> None:
     assert at_best < bolder
 
 
-@pytest.mark.parametrize(("schedule", "rates"), [("constant", [1, 1, 1, 1, 1]), ("one_cycle", [0, 1, 2 / 3, 1 / 3, 0])])
+@pytest.mark.parametrize(
+    ("schedule", "rates"), [("constant", [1, 1, 1, 1, 1]), ("linear_warmup_decay", [0, 1, 2 / 3, 1 / 3, 0])]
+)
 def test_the_learning_rate_follows_its_schedule(schedule: str, rates: list[float]) -> None:
     running = trainer(schedule=schedule, lr=2.0, epochs=4)
     assert [running._learning_rate(epochs) for epochs in range(5)] == pytest.approx([2 * rate for rate in rates])
 
 
 def test_averaged_weights_are_kept_and_lag_behind() -> None:
-    running = fit(trainer("best_cnn", filters=[4, 4], average=0.5, epochs=1))
+    running = fit(trainer("best_cnn", filters=[4, 4], ema_epochs=0.5, epochs=1))
     kept, now = running.best_weights["fc1.weight"], running.network.state_dict()["fc1.weight"]
     assert not torch.equal(kept, now)
     assert torch.equal(kept, running.averaged.state_dict()["fc1.weight"])
 
 
 def test_an_average_over_no_more_than_a_step_is_the_weights() -> None:
-    running = fit(trainer("best_cnn", filters=[4, 4], average=0.01, epochs=1))
+    running = fit(trainer("best_cnn", filters=[4, 4], ema_epochs=0.01, epochs=1))
     assert torch.equal(running.best_weights["fc1.weight"], running.network.state_dict()["fc1.weight"])
 
 

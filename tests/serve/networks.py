@@ -158,5 +158,5 @@ def save_samples(directory: Path) -> None:
     for number, label in enumerate(labels):
         images[number, 0, 4:24, 5 + label : 9 + label] = 255
     np.save(directory / "samples.npy", images, allow_pickle=False)
-    facts = {"dataset": "digits", "classes": [str(digit) for digit in range(10)], "labels": labels, "networks": {}}
-    (directory / "samples.json").write_text(json.dumps(facts))
+    metadata = {"dataset": "digits", "classes": [str(digit) for digit in range(10)], "labels": labels, "networks": {}}
+    (directory / "samples.json").write_text(json.dumps(metadata))

@@ -17,9 +17,9 @@ def leave(name: str, validation: float, test: float, epochs: int = 2, loss: floa
         "classes": {"0": test + 0.05, "1": test - 0.05},
         "validation": {"accuracy": validation, "loss": loss},
     }
-    card = {"parameters": 7, "multiplications": 9, "bytes": 5, "epochs": epochs, "best_epoch": 1, "fingerprint": "f0"}
+    model_info = {"parameters": 7, "macs": 9, "bytes": 5, "epochs": epochs, "best_epoch": 1, "fingerprint": "f0"}
     files.write_json(METRICS / f"{name}.json", metrics)
-    files.write_json(MODELS / f"{name}.json", card)
+    files.write_json(MODELS / f"{name}.json", model_info)
     files.write(MODELS / f"{name}.onnx", f"onnx of {name}".encode())
     files.write(RESULTS / name / "predictions.csv", f"predictions of {name}\n".encode())
     rows = [{"epoch": n, "validation_loss": 1 / n, "validation_accuracy": 1 - 1 / n} for n in range(1, epochs + 1)]
@@ -73,9 +73,9 @@ def test_curves_stand_side_by_side_and_end_where_a_training_ended(two: Workspace
 
 
 def test_the_table_says_when_the_test_set_helped_to_choose(two: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare.datasets, "facts", lambda: {"validation_from": "test"})
+    monkeypatch.setattr(compare.datasets, "metadata", lambda: {"validation_from": "test"})
     two.run("compare")
-    assert {row["test_helped_to_choose"] for row in rows().values()} == {"True"}
+    assert {row["validation_from_test"] for row in rows().values()} == {"True"}
     assert "the test set, which therefore helped to choose" in two.run("results").out
 
 

@@ -21,8 +21,8 @@ def test_a_data_set_is_published_as_plain_arrays(workspace: Workspace, monkeypat
     workspace.set(dataset="mnist")
     assert workspace.run("download").code == 0
     assert sorted(workspace.files()) == [str(RAW / "dataset.json"), str(RAW / "images.safetensors")]
-    facts = datasets.facts(RAW)
-    assert (facts["dataset"], facts["classes"], facts["files"]) == ("mnist", list(CLASSES), {"a.gz": "0" * 32})
+    metadata = datasets.metadata(RAW)
+    assert (metadata["dataset"], metadata["classes"], metadata["files"]) == ("mnist", list(CLASSES), {"a.gz": "0" * 32})
     assert np.array_equal(datasets.arrays(RAW)["test_images"], easy_images(20)[0])
 
 

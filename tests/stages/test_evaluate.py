@@ -11,7 +11,7 @@ from stages import evaluate
 from stages.core.cli import files
 from stages.core.cli.paths import METRICS, MODELS, RESULTS
 from stages.core.data import datasets
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 from stages.core.evaluation import scores
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
@@ -49,7 +49,7 @@ def metrics() -> Any:
     return json.loads((METRICS / f"{NETWORK}.json").read_text())
 
 
-def answers(name: str) -> tuple[Labelled, Answer]:
+def answers(name: str) -> tuple[LabelledImages, Answer]:
     held = datasets.load(name)
     return held, Model.load(MODELS / f"{NETWORK}.onnx").predict(held.images)
 
@@ -116,7 +116,7 @@ def test_the_class_named_is_that_of_the_largest_logit_where_probabilities_tie() 
     logits = np.array([[40.0, 40.000004, 0]], np.float32)
     answer = Answer(logits, np.array([[0.5, 0.5, 0]], np.float32))
     (row,) = evaluate.predictions(
-        Labelled(np.zeros((1, 1, 1, 1), np.uint8), np.array([1], np.uint8)), answer, ["a", "b", "c"]
+        LabelledImages(np.zeros((1, 1, 1, 1), np.uint8), np.array([1], np.uint8)), answer, ["a", "b", "c"]
     )
     assert row["predicted"] == "b"
 

@@ -223,7 +223,7 @@ def test_every_option_of_a_layer_is_taken_along(layer: torch.nn.Module) -> None:
 
 
 def test_a_layer_without_an_operator_is_one_line() -> None:
-    with pytest.raises(UserError, match=r"^layer layer2 is a Softplus, .*add it to OPERATORS in stages/core/onnx_file"):
+    with pytest.raises(UserError, match=r"^layer layer2 is a Softplus, .*add it to OPERATORS in stages/core/onnx/"):
         to_bytes(layered(nn.Flatten(), nn.Softplus()))
 
 
@@ -258,15 +258,15 @@ def test_the_stage_publishes_model_and_card(trained: Workspace) -> None:
     outcome = trained.run("export", NETWORK)
     assert (outcome.code, outcome.err) == (0, "")
     assert sorted(path.name for path in MODELS.iterdir()) == ["lenet_28.json", "lenet_28.onnx"]
-    card = json.loads((MODELS / "lenet_28.json").read_text())
-    assert card["parameters"] == 61_706
-    assert card["multiplications"] == 416_520
-    assert card["bytes"] == (MODELS / "lenet_28.onnx").stat().st_size
-    assert (card["epochs"], card["best_epoch"], card["fingerprint"]) == (5, 4, "0123456789abcdef")
-    assert [row["layer"] for row in card["layers"]] == LAYERS[NETWORK]
-    assert card["parity"]["images"] == 20
-    assert card["parity"]["batches"] == [1, 2, 17, 256]
-    assert card["parity"]["largest_difference"] <= 1e-4
+    model_info = json.loads((MODELS / "lenet_28.json").read_text())
+    assert model_info["parameters"] == 61_706
+    assert model_info["macs"] == 416_520
+    assert model_info["bytes"] == (MODELS / "lenet_28.onnx").stat().st_size
+    assert (model_info["epochs"], model_info["best_epoch"], model_info["fingerprint"]) == (5, 4, "0123456789abcdef")
+    assert [row["layer"] for row in model_info["layers"]] == LAYERS[NETWORK]
+    assert model_info["parity"]["images"] == 20
+    assert model_info["parity"]["batches"] == [1, 2, 17, 256]
+    assert model_info["parity"]["largest_difference"] <= 1e-4
 
 
 def test_the_file_says_what_it_is(quick: Workspace) -> None:
@@ -274,7 +274,7 @@ def test_the_file_says_what_it_is(quick: Workspace) -> None:
     props = {entry.key: entry.value for entry in onnx.load_model(MODELS / "lenet_28.onnx").metadata_props}
     assert props["cifra.network"] == NETWORK
     assert props["cifra.dataset"] == "digits"
-    assert props["cifra.dataset_sha256"] == datasets.facts()["sha256"]
+    assert props["cifra.dataset_sha256"] == datasets.metadata()["sha256"]
     assert props["cifra.fingerprint"] == "0123456789abcdef"
     assert json.loads(props["cifra.classes"]) == list(CLASSES)
     parameters = json.loads(props["cifra.parameters"])

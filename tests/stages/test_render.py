@@ -15,7 +15,7 @@ from stages.core.figures import curves, samples, scores, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import Sheet
 from stages.core.figures.vocabulary import ENGLISH, SPANISH
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 from stages.core.networks import networks
 from stages.core.networks.layers import layer_table
 from tests.serve.networks import NETWORKS as GRAPHS
@@ -32,7 +32,7 @@ def publish_training(network: str) -> None:
     recipe = PARAMS["models"][network]
     layers = {key: recipe[key] for key in ("filters", "widths") if key in recipe}
     rows = layer_table(networks.build(network, (1, 28, 28), 10, **layers), (1, 28, 28))
-    totals = {key: sum(row[key] for row in rows) for key in ("parameters", "multiplications")}
+    totals = {key: sum(row[key] for row in rows) for key in ("parameters", "macs")}
     done = {"epochs": 3, "best_epoch": 2, "fingerprint": "f" * 16}
     columns = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
     files.write_csv(WEIGHTS / network / "epochs.csv", [{"epoch": n} | dict.fromkeys(columns, 1 / n) for n in (1, 2, 3)])
@@ -55,10 +55,10 @@ def trained(workspace: Workspace) -> Workspace:
 
 
 def drawn(language: str) -> list[tuple[str, Sheet]]:
-    facts = datasets.facts()
-    outcomes = [Outcome.read(name, facts) for name in NAMES]
+    metadata = datasets.metadata()
+    outcomes = [Outcome.read(name, metadata) for name in NAMES]
     with style.applied():
-        return list(render.draw(outcomes, facts, datasets.load("test"), [0, 3], Words(language)))
+        return list(render.draw(outcomes, metadata, datasets.load("test"), [0, 3], Translator(language)))
 
 
 def texts(sheet: Sheet) -> set[str]:
@@ -113,7 +113,7 @@ def test_nothing_is_written_beyond_the_page(trained: Workspace) -> None:
 
 @pytest.mark.parametrize("origin", ["train", "test"])
 def test_scores_say_when_the_test_set_helped_to_choose(trained: Workspace, origin: str) -> None:
-    files.write_json(SPLIT / "dataset.json", datasets.facts() | {"validation_from": origin})
+    files.write_json(SPLIT / "dataset.json", datasets.metadata() | {"validation_from": origin})
     warned = {name for name, sheet in drawn("en") if ENGLISH["test_chose"] in texts(sheet)}
     with_scores = {f"{network}/{name}" for network in NAMES for name in ("epochs", "confusion", "mistakes")}
     assert warned == (with_scores | {"accuracy_by_class", "comparison"} if origin == "test" else set())
@@ -127,21 +127,24 @@ def test_the_champion_is_marked(trained: Workspace) -> None:
 
 
 def test_the_confusion_matrix_shows_its_counts(trained: Workspace) -> None:
-    outcome = Outcome.read("lenet_28", datasets.facts())
+    outcome = Outcome.read("lenet_28", datasets.metadata())
     with style.applied():
-        counts = [text.get_text() for text in scores.confusion(outcome, Words("en")).figure.axes[1].texts]
+        counts = [text.get_text() for text in scores.confusion(outcome, Translator("en")).figure.axes[1].texts]
     assert sum(map(int, counts)) == 30 == outcome.confusion.sum()
 
 
 @pytest.mark.parametrize("classes", [["yes", "no"], [f"a rather long name {index}" for index in range(26)]])
 def test_any_number_of_classes_fits(trained: Workspace, classes: list[str]) -> None:
-    facts = datasets.facts()
-    outcome = Outcome.read("lenet_28", facts)
+    metadata = datasets.metadata()
+    outcome = Outcome.read("lenet_28", metadata)
     by_class = {key: [0.5] * len(classes) for key in outcome.by_class}
     other: dict[str, Any] = {"classes": classes, "by_class": by_class, "confusion": np.eye(len(classes), dtype=int)}
     changed = replace(outcome, **other)
     with style.applied():
-        sheets = [scores.confusion(changed, Words("es")), scores.accuracy_by_class([changed] * 9, Words("es"))]
+        sheets = [
+            scores.confusion(changed, Translator("es")),
+            scores.accuracy_by_class([changed] * 9, Translator("es")),
+        ]
     for sheet in sheets:
         names = {text for text in sheet.figure.findobj(Text) if text.get_text() in classes}
         assert {text.get_text() for text in names} == set(classes)
@@ -149,17 +152,21 @@ def test_any_number_of_classes_fits(trained: Workspace, classes: list[str]) -> N
 
 
 def test_a_training_shorter_than_the_window_has_no_running_mean(trained: Workspace) -> None:
-    outcome = Outcome.read("lenet_28", datasets.facts())
+    outcome = Outcome.read("lenet_28", datasets.metadata())
     with style.applied():
-        long, short = (curves.steps(replace(outcome, steps=outcome.steps[:count]), Words("en")) for count in (90, 59))
+        long, short = (
+            curves.steps(replace(outcome, steps=outcome.steps[:count]), Translator("en")) for count in (90, 59)
+        )
     assert "mean over 60 updates" in texts(long) - texts(short)
 
 
 def test_a_network_without_mistakes_says_so(trained: Workspace) -> None:
-    outcome = Outcome.read("lenet_28", datasets.facts())
+    outcome = Outcome.read("lenet_28", datasets.metadata())
     right = [row | {"predicted": row["actual"]} for row in outcome.predictions]
     with style.applied():
-        sheet = samples.mistakes(replace(outcome, predictions=right), datasets.load("test").images[:, 0], Words("en"))
+        sheet = samples.mistakes(
+            replace(outcome, predictions=right), datasets.load("test").images[:, 0], Translator("en")
+        )
     assert ENGLISH["mistakes_none"] in texts(sheet)
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from stages import split
 from stages.core.cli import params
-from stages.core.cli.params import Augment
 from stages.core.cli.paths import RAW, SPLIT
 from stages.core.data import datasets
-from stages.core.data.datasets import SETS, Array, Labelled
+from stages.core.data.datasets import SETS, Array, LabelledImages
+from stages.core.data.settings import Augment
 from stages.core.sources import catalogue as sources
 from tests.workspace import CLASSES, Workspace, easy_images
 
@@ -34,7 +34,7 @@ def done(workspace: Workspace, **changes: Any) -> dict[str, Any]:
     outcome = workspace.run("split")
     assert outcome.err == ""
     assert outcome.code == 0
-    return datasets.facts()
+    return datasets.metadata()
 
 
 @pytest.fixture(scope="module")
@@ -64,16 +64,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(workspace: Worksp
 )
 def test_shares_are_right(workspace: Workspace, changes: dict[str, Any], wanted: dict[str, int]) -> None:
     publish_raw()
-    facts = done(workspace, **changes)
+    metadata = done(workspace, **changes)
     assert sizes() == wanted
-    assert {name: sum(counts) for name, counts in facts["counts"].items()} == wanted
-    assert facts["validation_from"] == changes.get("split__validation_from", "train")
+    assert {name: sum(counts) for name, counts in metadata["counts"].items()} == wanted
+    assert metadata["validation_from"] == changes.get("split__validation_from", "train")
 
 
 def test_classes_are_in_proportion(workspace: Workspace) -> None:
     publish_raw()
-    facts = done(workspace)
-    assert facts["counts"] == {"train": [18] * 10, "validation": [2] * 10, "test": [10] * 10}
+    metadata = done(workspace)
+    assert metadata["counts"] == {"train": [18] * 10, "validation": [2] * 10, "test": [10] * 10}
 
 
 @pytest.mark.parametrize("source", ["train", "test"])
@@ -120,9 +120,9 @@ def test_subsets_have_the_size_asked_for_and_every_class(
     workspace: Workspace, train: int | None, validation: int | None, test: int | None
 ) -> None:
     publish_raw()
-    facts = done(workspace, split__subset={"train": train, "validation": validation, "test": test})
+    metadata = done(workspace, split__subset={"train": train, "validation": validation, "test": test})
     assert sizes() == {"train": train or 180, "validation": validation or 20, "test": test or 100}
-    for counts in facts["counts"].values():
+    for counts in metadata["counts"].values():
         assert min(counts) >= 1
         assert max(counts) - min(counts) <= 1
 
@@ -164,34 +164,34 @@ def test_images_have_the_size_asked_for(workspace: Workspace, size: int) -> None
 
 def test_the_pixels_of_the_training_set_are_described(workspace: Workspace) -> None:
     publish_raw()
-    facts = done(workspace)
+    metadata = done(workspace)
     pixels = datasets.load("train").images / 255
-    assert facts["mean"] == pytest.approx(pixels.mean(), abs=1e-6)
-    assert facts["std"] == pytest.approx(pixels.std(), abs=1e-6)
-    assert facts["raw_sha256"] == datasets.facts(RAW)["sha256"]
+    assert metadata["mean"] == pytest.approx(pixels.mean(), abs=1e-6)
+    assert metadata["std"] == pytest.approx(pixels.std(), abs=1e-6)
+    assert metadata["raw_sha256"] == datasets.metadata(RAW)["sha256"]
 
 
 def test_copies_are_made_of_digits_alone(workspace: Workspace) -> None:
     publish_raw(dataset="mnist")
-    done(workspace, digits__copies=3)
+    done(workspace, digits__augmented_copies=3)
     assert sizes() == {"train": 180, "validation": 20, "test": 100}
-    assert datasets.facts()["copies"] == 0
+    assert datasets.metadata()["copies"] == 0
     publish_raw(dataset="digits")
-    done(workspace, digits__copies=3)
+    done(workspace, digits__augmented_copies=3)
     assert sizes() == {"train": 720, "validation": 80, "test": 100}
-    assert datasets.facts()["copies"] == 3
+    assert datasets.metadata()["copies"] == 3
 
 
 def test_without_copies_the_training_images_are_the_sources_own(workspace: Workspace) -> None:
     publish_raw(dataset="digits")
-    done(workspace, digits__copies=0)
+    done(workspace, digits__augmented_copies=0)
     assert sizes()["train"] == 180
     assert hashes(datasets.load("train").images) <= hashes(datasets.arrays(RAW)["train_images"])
 
 
 def test_the_copies_can_be_left_out(workspace: Workspace) -> None:
     publish_raw(dataset="digits")
-    done(workspace, digits__copies=3)
+    done(workspace, digits__augmented_copies=3)
     everything, own = datasets.load("train"), datasets.load("train", copies=False)
     assert (len(everything), len(own)) == (720, 180)
     held = dict(
@@ -219,9 +219,9 @@ def test_digits_are_disjoint_before_and_after_copying(workspace: Workspace, digi
 
 def test_the_validation_set_holds_its_own_images_and_their_copies(workspace: Workspace) -> None:
     publish_raw(dataset="digits")
-    done(workspace, digits__copies=0)
+    done(workspace, digits__augmented_copies=0)
     own, trained = hashes(datasets.load("validation").images), hashes(datasets.load("train").images)
-    done(workspace, digits__copies=2)
+    done(workspace, digits__augmented_copies=2)
     held = hashes(datasets.load("validation").images)
     assert own < held
     assert not held & trained
@@ -230,14 +230,14 @@ def test_the_validation_set_holds_its_own_images_and_their_copies(workspace: Wor
 def test_copies_come_with_the_label_of_their_image() -> None:
     images, labels = easy_images(20)
     flat = images.copy()
-    flat[:] = (labels * 20 + 20)[:, np.newaxis, np.newaxis]  # an image that no turn or shift can hide
-    copied, _ = split.with_copies(Labelled(flat, labels), 4, params.load().digits.augment, seed=1)
+    flat[:] = (labels * 20 + 20)[:, np.newaxis, np.newaxis]  # an image that no rotation or shift can hide
+    copied, _ = split.with_copies(LabelledImages(flat, labels), 4, params.load().digits.augment, seed=1)
     assert len(copied) == 100
     assert np.array_equal(copied.images[:, 14, 14], copied.labels * 20 + 20)
 
 
 def test_copies_are_seeded() -> None:
-    labelled = Labelled(*easy_images(20))
-    first, again, other = (split.with_copies(labelled, 2, Augment(turn=9), seed)[0].images for seed in (1, 1, 2))
+    labelled = LabelledImages(*easy_images(20))
+    first, again, other = (split.with_copies(labelled, 2, Augment(rotation=9), seed)[0].images for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)

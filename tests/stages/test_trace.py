@@ -23,15 +23,15 @@ TRAIN, EXPORT = f"train@{NETWORK}", f"export@{NETWORK}"
 def write_model(path: Path, **changes: Any) -> None:
     network = networks.build(NETWORK, (1, 28, 28), len(CLASSES), widths=[4, 4])
     proto = onnx_file.to_onnx(network.eval())
-    facts: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "network": NETWORK,
         "classes": list(CLASSES),
         "dataset": "digits",
-        "dataset_sha256": datasets.facts()["sha256"],
+        "dataset_sha256": datasets.metadata()["sha256"],
         "parameters": {**RECIPE, "seed": 123, "threads": 1, "accelerator": "cpu"},
         "fingerprint": "00c0ffee",
     } | changes
-    onnx_file.describe(proto, {name: value for name, value in facts.items() if value is not None})
+    onnx_file.describe(proto, {name: value for name, value in metadata.items() if value is not None})
     files.write(path, proto.SerializeToString())
 
 
@@ -86,7 +86,7 @@ def test_every_link_of_a_copied_file_is_found(made: Workspace) -> None:
         "file": f"copy of a model.onnx, sha256 {files.sha256(data)}, md5 {lockfile.md5(data)}",
         "network": f"{NETWORK}: 10 classes, images 1×28×28",
         "parameters": "ok           accelerator cpu, lr 0.1, seed 123, threads 1, widths [4, 4]",
-        "data": f"ok           digits, sha256 {datasets.facts()['sha256']} (data/split)",
+        "data": f"ok           digits, sha256 {datasets.metadata()['sha256']} (data/split)",
         "fingerprint": f"ok           00c0ffee (weights/{NETWORK})",
         "dvc.lock": f"ok           {EXPORT}, models/{NETWORK}.onnx",
         "git commit": f"ok           {git('log', '-1', '--format=%H, %cs')}, the first",
@@ -151,7 +151,7 @@ def test_other_data_are_told(made: Workspace) -> None:
     publish_split(train=101)
     links = trace(made, code=1)
     assert broken(links) == ["data"]
-    assert links["data"].endswith(f"data/split is of {datasets.facts()['sha256']}")
+    assert links["data"].endswith(f"data/split is of {datasets.metadata()['sha256']}")
 
 
 def test_another_training_is_told(made: Workspace) -> None:

@@ -17,7 +17,7 @@ import pytest
 from serve.inference.model import Model
 from stages.core.cli import files
 from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
-from stages.core.data.datasets import facts
+from stages.core.data.datasets import metadata
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
 from stages.core.tracking import store
@@ -64,14 +64,14 @@ def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Works
     recipe = workspace.params["models"][NETWORK]
     training = {
         "network": NETWORK, "recipe": recipe, "seed": 1, "threads": 1, "accelerator": "cpu", "torch": "2",
-        "dataset": "digits", "dataset_sha256": facts()["sha256"], "fingerprint": "0123456789abcdef",
+        "dataset": "digits", "dataset_sha256": metadata()["sha256"], "fingerprint": "0123456789abcdef",
         "epochs": 2, "best_epoch": 2, **COMPUTED,
     }  # fmt: skip
     files.write_json(WEIGHTS / NETWORK / "training.json", training)
     curve = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.75}
     files.write_csv(WEIGHTS / NETWORK / "epochs.csv", [{"epoch": epoch} | curve for epoch in (1, 2)])
     files.write(MODELS / f"{NETWORK}.onnx", onnx_bytes)
-    files.write_json(MODELS / f"{NETWORK}.json", {"parameters": 7, "multiplications": 9, "bytes": 5, "best_epoch": 2})
+    files.write_json(MODELS / f"{NETWORK}.json", {"parameters": 7, "macs": 9, "bytes": 5, "best_epoch": 2})
     metrics = {
         "test": {"accuracy": 0.8, "low": 0.7, "high": 0.9, "loss": 0.4},
         "classes": {"0": 0.6, "T-shirt/top": 1.0},
@@ -105,7 +105,7 @@ def test_a_run_holds_all_that_is_on_disk(tracked: Workspace) -> None:
     assert run.data.metrics["class_accuracy/T-shirt/top"] == 1.0
     assert run.data.tags["fingerprint"] == "0123456789abcdef"
     (dataset,) = run.inputs.dataset_inputs
-    assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", facts()["sha256"][:32])
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", metadata()["sha256"][:32])
 
 
 def test_a_run_keeps_figures_and_results(tracked: Workspace) -> None:
@@ -161,7 +161,7 @@ def test_what_a_dead_process_left_running_is_marked_as_killed(tracked: Workspace
     dead = client.create_run(experiment, tags=tags).info.run_id
     elsewhere = client.create_run(experiment, tags=tags | {store.HOST: "another"}).info.run_id
     alive = client.create_run(experiment, tags=store.origin()).info.run_id
-    store.reap(client, experiment)
+    store.mark_killed(client, experiment)
     assert [client.get_run(run).info.status for run in (dead, elsewhere, alive)] == ["KILLED", "RUNNING", "RUNNING"]
 
 

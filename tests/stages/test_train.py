@@ -43,7 +43,7 @@ def published(workspace: Workspace) -> dict[str, bytes]:
 
 
 def fingerprint() -> str:
-    found: str = train.shaping(NETWORK, params.load(), datasets.facts())["fingerprint"]
+    found: str = train.shaping(NETWORK, params.load(), datasets.metadata())["fingerprint"]
     return found
 
 
@@ -71,7 +71,7 @@ def test_a_training_leaves_weights_history_and_what_shaped_it(ready: Workspace) 
     record = json.loads((folder / "training.json").read_text())
     assert record["network"] == NETWORK
     assert record["recipe"]["epochs"] == record["epochs"] == 3
-    assert record["dataset_sha256"] == datasets.facts()["sha256"]
+    assert record["dataset_sha256"] == datasets.metadata()["sha256"]
     assert (record["accelerator"], record["threads"], record["seed"]) == ("cpu", 1, 123)
     assert record["fingerprint"] == fingerprint()
     epochs = files.read_csv(folder / "epochs.csv")
@@ -225,11 +225,11 @@ def test_a_finished_training_leaves_no_checkpoint(ready: Workspace) -> None:
         {"models__mlp_64_128__loss": "mse"},
         {"models__mlp_64_128__widths": [64, 64]},
         {"models__mlp_64_128__patience": 1},
-        {"models__mlp_64_128__schedule": "one_cycle"},
+        {"models__mlp_64_128__schedule": "linear_warmup_decay"},
         {"models__mlp_64_128__label_smoothing": 0.1},
         {"models__mlp_64_128__average": 1.0},
         {"models__mlp_64_128__augment": {"digits": {"shift": 1.0}}},
-        {"speed__cpu__layout": "contiguous"},
+        {"compute__cpu__layout": "contiguous"},
     ],
     ids=lambda change: next(iter(change)).rpartition("__")[2],
 )
@@ -245,7 +245,7 @@ def test_with_other_parameters_a_training_starts_afresh(
     assert "going on" not in ready.run("train", NETWORK).out
 
 
-@pytest.mark.parametrize("change", [{"language": "es"}, {"models__conv_net__lr": 0.1}, {"digits__copies": 1}])
+@pytest.mark.parametrize("change", [{"language": "es"}, {"models__conv_net__lr": 0.1}, {"digits__augmented_copies": 1}])
 def test_what_does_not_shape_the_weights_does_not_change_the_fingerprint(
     ready: Workspace, change: dict[str, Any]
 ) -> None:
@@ -306,14 +306,14 @@ def test_only_what_is_needed_is_in_a_checkpoint(ready: Workspace, monkeypatch: p
 @pytest.fixture
 def as_if_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process held the lock when we came."""
-    alone = checkpoint.alone
+    training_lock = checkpoint.training_lock
 
     @contextlib.contextmanager
     def waited(network: str) -> Iterator[bool]:
-        with alone(network):
+        with training_lock(network):
             yield True
 
-    monkeypatch.setattr(train, "alone", waited)
+    monkeypatch.setattr(train, "training_lock", waited)
 
 
 def test_what_the_other_process_published_is_not_trained_again(ready: Workspace, as_if_waited: None) -> None:

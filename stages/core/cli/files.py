@@ -21,7 +21,7 @@ def write(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path)
+        remove_leftovers(path)
         with partial.open("wb") as file:
             file.write(data)
             file.flush()
@@ -35,7 +35,7 @@ def write(path: Path, data: bytes) -> None:
             partial.unlink()
 
 
-def sweep(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of `path` left beside it."""
     for left in leftovers(path.parent, path.name):
         shutil.rmtree(left, ignore_errors=True)
@@ -115,7 +115,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
     """A folder to fill, published at `path` in the place of the old one when all went well."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    sweep(path)
+    remove_leftovers(path)
     try:
         partial.mkdir(parents=True)
         yield partial

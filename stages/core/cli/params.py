@@ -1,103 +1,23 @@
 """params.yaml, read whole and checked whole, before a stage does any work."""
 
-from collections.abc import Sequence
-from difflib import get_close_matches
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.core.cli.errors import UserError
+from stages.core.cli.settings import Section, unknown
+from stages.core.data.settings import Augment, Dataset, Digits, Split, Subset
+from stages.core.training.settings import Compute, Computes, Recipe
 
 PARAMS = Path("params.yaml")
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Units = Annotated[list[Count], Field(min_length=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Augment(Section):
-    """How far a training image may be changed, to either side; 0 leaves it. All 0 is the image as it is."""
-
-    turn: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees
-    slant: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels to the side for each pixel up
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the width, and by another chance of the height
-    shift: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels
-    elastic: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels that each node of the sheet is pulled
-    stroke: Annotated[float, Field(ge=0, le=1)] = 0.0  # pixels on each side of a stroke
-    erase: Annotated[float, Field(ge=0, le=512)] = 0.0  # pixels a side of a square
-    mirror: bool = False  # left for right, every other image
-
-
-Dataset = Literal["digits", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits"]
-Precision = Literal["auto", "fp32", "tf32", "bf16"]
-
-
-class Digits(Section):
-    test_share: Share
-    copies: Annotated[int, Field(ge=0, le=100)]
-    augment: Augment
-
-
-class Subset(Section):
-    train: Count | None
-    validation: Count | None
-    test: Count | None
-
-
-class Split(Section):
-    validation_from: Literal["train", "test"]
-    validation_share: Share
-    image_size: Annotated[int, Field(ge=8, le=512)]
-    subset: Subset
 
 
 class Render(Section):
     test_images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=12)]
-
-
-class Speed(Section):
-    """How an accelerator computes."""
-
-    precision: Precision
-    layout: Literal["channels_last", "contiguous"]
-    compile: Literal["none", "default", "reduce-overhead", "max-autotune"]
-
-
-class Speeds(Section):
-    cpu: Speed
-    cuda: Speed
-    mps: Speed
-
-
-class Recipe(Section):
-    """The layers of one network, and how it is trained; what has a default here may be left out of params.yaml."""
-
-    filters: Units | None = None
-    widths: Units | None = None
-    optimizer: Literal["sgd", "adam", "adamw"]
-    lr: Annotated[float, Field(gt=0, le=10)]
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
-    epochs: Count
-    shuffle: bool
-    loss: Literal["cross_entropy", "mse"]
-    patience: Annotated[int, Field(ge=0)]
-    schedule: Literal["constant", "one_cycle"] = "constant"
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    average: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    augment: dict[Dataset, Augment] | None = None
-    precision: Precision | None = None
-
-    @property
-    def layers(self) -> dict[str, list[int]]:
-        return self.model_dump(include={"filters", "widths"}, exclude_none=True)
 
 
 class Params(Section):
@@ -106,7 +26,7 @@ class Params(Section):
     accelerator: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=256)]
     language: Literal["en", "es"]
-    speed: Speeds
+    compute: Computes
     digits: Digits
     split: Split
     render: Render
@@ -121,19 +41,50 @@ class Params(Section):
         """How the network's recipe changes the images of the chosen data set; None if it leaves them."""
         return (self.recipe(network).augment or {}).get(self.dataset)
 
-    def speed_of(self, network: str, accelerator: str) -> Speed:
+    def compute_of(self, network: str, accelerator: str) -> Compute:
         """With the precision that the network's recipe insists on, if it does."""
-        speed: Speed = getattr(self.speed, accelerator)
-        return speed.model_copy(update={"precision": self.recipe(network).precision or speed.precision})
+        compute: Compute = getattr(self.compute, accelerator)
+        return compute.model_copy(update={"precision": self.recipe(network).precision or compute.precision})
+
+
+RENAMED = {
+    "speed": "compute",
+    "copies": "augmented_copies",
+    "average": "ema_epochs",
+    "turn": "rotation",
+    "slant": "shear",
+    "zoom": "scale",
+    "erase": "random_erasing",
+    "mirror": "horizontal_flip",
+}
+RENAMED_VALUES = {"schedule": {"one_cycle": "linear_warmup_decay"}}
 
 
 def load() -> Params:
     try:
-        return Params.model_validate(_values())
+        return Params.model_validate(_renamed(_values()))
     except ValidationError as error:
         errors = error.errors()  # a misspelt setting is also a missing one: better to say how it is spelt
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         raise UserError(f"params.yaml: {_explain(first)}") from None
+
+
+def _renamed(values: Any, path: str = "", networks: bool = False) -> Any:
+    """The same settings under the names of today, with a line for each that has another; names of networks stay."""
+    if not isinstance(values, dict):
+        return values
+    today = {}
+    for key, value in values.items():
+        new = key if networks else RENAMED.get(key, key)
+        if new != key and new not in values:
+            print(f"params.yaml: {path}{key} is now called {new}: rename it", file=sys.stderr)
+        else:
+            new = key
+        renamed = RENAMED_VALUES.get(str(new), {}).get(value) if isinstance(value, str) else None
+        if renamed:
+            print(f"params.yaml: {path}{key}: {value} is now called {renamed}: rename it", file=sys.stderr)
+        today[new] = renamed or _renamed(value, f"{path}{key}.", networks=path == "" and key == "models")
+    return today
 
 
 def _values() -> Any:
@@ -146,13 +97,6 @@ def _values() -> Any:
         raise UserError(f"params.yaml cannot be read: {error.strerror}") from None
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"params.yaml is not YAML: {' '.join(str(error).split())}") from None
-
-
-def unknown(kind: str, name: str, known: Sequence[str], where: str) -> str:
-    lasts = {one.rpartition(".")[2]: one for one in known}  # all share what is before the last dot
-    close = get_close_matches(name.rpartition(".")[2], lasts, 1)
-    hint = f"did you mean '{lasts[close[0]]}'? " if close else ""
-    return f"unknown {kind} '{name}': {hint}allowed is {where}: {', '.join(known)}"
 
 
 def _explain(error: Any) -> str:
@@ -174,8 +118,8 @@ SECTIONS: dict[str, type[Section]] = {
     "split": Split,
     "subset": Subset,
     "render": Render,
-    "speed": Speeds,
-    **dict.fromkeys(Speeds.model_fields, Speed),
+    "compute": Computes,
+    **dict.fromkeys(Computes.model_fields, Compute),
 }
 
 

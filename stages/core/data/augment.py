@@ -8,10 +8,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stages.core.cli.params import Augment
+from stages.core.data.settings import Augment
 
 NODES = 5  # along each side of the sheet that is bent; what lies between them follows smoothly
-DRAWN = {"stroke": 1, "hole": 2, "turn": 1, "slant": 1, "zoom": 2, "shift": 2, "mirror": 1, "bend": 2 * NODES**2}
+DRAWN = {
+    "stroke": 1,
+    "hole": 2,
+    "rotation": 1,
+    "shear": 1,
+    "scale": 2,
+    "shift": 2,
+    "horizontal_flip": 1,
+    "bend": 2 * NODES**2,
+}
 
 Draws = dict[str, Tensor]
 
@@ -35,7 +44,7 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Te
     with torch.autocast(images.device.type, enabled=False):  # a position needs more than the 8 bits of bf16
         grid = (mapping @ _sheet(height, width, images.device)).unflatten(2, (height, width))
         moved = functional.grid_sample(values, grid.permute(0, 2, 3, 1), align_corners=False)
-    return _with_hole(moved, settings.erase, draws["hole"]) if settings.erase else moved
+    return _with_hole(moved, settings.random_erasing, draws["hole"]) if settings.random_erasing else moved
 
 
 def _draw(count: int, generator: torch.Generator) -> Draws:
@@ -46,17 +55,17 @@ def _draw(count: int, generator: torch.Generator) -> Draws:
 
 def _mapping(draws: Draws, settings: Augment, height: int, width: int) -> Tensor:
     """[N, 2, terms]: how much each term of `_sheet` adds to x and y of where a pixel is fetched, from -1 to 1."""
-    turn, slant = radians(settings.turn) * draws["turn"], settings.slant * draws["slant"]
-    wide, tall = (1 + settings.zoom * draws["zoom"]).split(1, dim=1)
-    cos, sin = turn.cos(), turn.sin()
-    across = torch.cat([cos / wide, (slant * cos - sin) / tall], dim=1)
-    down = torch.cat([sin / wide, (slant * sin + cos) / tall], dim=1)
+    rotation, shear = radians(settings.rotation) * draws["rotation"], settings.shear * draws["shear"]
+    wide, tall = (1 + settings.scale * draws["scale"]).split(1, dim=1)
+    cos, sin = rotation.cos(), rotation.sin()
+    across = torch.cat([cos / wide, (shear * cos - sin) / tall], dim=1)
+    down = torch.cat([sin / wide, (shear * sin + cos) / tall], dim=1)
     bend = settings.elastic * draws["bend"].unflatten(1, (2, NODES**2))
     shift = settings.shift * draws["shift"].unsqueeze(2)
     mapping = torch.cat([torch.stack([across, down], dim=1), shift, bend], dim=2)
     mapping *= torch.tensor([2 / width, 2 / height]).unsqueeze(1)
-    if settings.mirror:
-        mapping[:, 0] *= torch.where(draws["mirror"] < 0, -1.0, 1.0)
+    if settings.horizontal_flip:
+        mapping[:, 0] *= torch.where(draws["horizontal_flip"] < 0, -1.0, 1.0)
     return mapping
 
 

@@ -19,7 +19,7 @@ Array = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImages:
     """`images` [N, 1, H, W], light on dark, 0–255; `labels` [N]."""
 
     images: Array
@@ -29,16 +29,16 @@ class Labelled:
         return len(self.labels)
 
 
-def publish(folder: Path, arrays: dict[str, Array], facts: dict[str, Any]) -> None:
+def publish(folder: Path, arrays: dict[str, Array], metadata: dict[str, Any]) -> None:
     """`images.safetensors` and `dataset.json`, whose `sha256` is that of the arrays' bytes."""
     hashes = {name: files.sha256(np.ascontiguousarray(array).tobytes()) for name, array in sorted(arrays.items())}
-    facts = facts | {"sha256": files.sha256(files.json_bytes(hashes)), "arrays": hashes}
+    metadata = metadata | {"sha256": files.sha256(files.json_bytes(hashes)), "arrays": hashes}
     with files.fresh_folder(folder) as fresh:
         files.write(fresh / "images.safetensors", save(arrays))
-        files.write_json(fresh / "dataset.json", facts)
+        files.write_json(fresh / "dataset.json", metadata)
 
 
-def facts(folder: Path = SPLIT) -> dict[str, Any]:
+def metadata(folder: Path = SPLIT) -> dict[str, Any]:
     found: dict[str, Any] = files.read_json(folder / "dataset.json")
     return found
 
@@ -52,18 +52,18 @@ def arrays(folder: Path) -> dict[str, Array]:
         raise UserError(f"{path} cannot be read ({error}): run `dvc repro split`, which makes it") from None
 
 
-def load(name: str, size: int | None = None, copies: bool = True) -> Labelled:
+def load(name: str, size: int | None = None, copies: bool = True) -> LabelledImages:
     """The train, validation or test set of the split, its images enlarged to `size` pixels a side if need be.
 
     Args:
-        copies: with the changed copies of images that the split may have added to the training set.
+        copies: with the augmented copies of images that the split may have added to the training set.
     """
     held = arrays(SPLIT)
     images, labels = held[f"{name}_images"], held[f"{name}_labels"]
     if name == "train" and not copies:
         own = held["train_copies"] == 0
         images, labels = images[own], labels[own]
-    return Labelled(resize(images, size) if size else images, labels)
+    return LabelledImages(resize(images, size) if size else images, labels)
 
 
 def resize(images: Array, size: int) -> Array:

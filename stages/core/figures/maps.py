@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serve.inference.layers import Inspector, Layer
 from stages.core.figures.drawing import BARS, LEFT, draw_bars, draw_maps, draw_scale, names_height, picture_of
 from stages.core.figures.style import GREY, MARGIN, WIDTH, Floats, Sheet, coloured, grey, size_of
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 
 DRAWN = ("convolution", "pooling", "dense")
 SHOWN = 128  # maps of a layer
@@ -18,7 +18,7 @@ SPACE = 0.22  # inches between layers
 
 
 @dataclass(frozen=True)
-class Looked:
+class LayerActivations:
     """Test images, and what every layer of a network made of them."""
 
     inspector: Inspector
@@ -45,41 +45,39 @@ class Looked:
         return self.inspector.model.classes[int(self.probabilities[index].argmax())]
 
 
-def feature_maps(looked: Looked, index: int, say: Words) -> Sheet:
+def feature_maps(looked: LayerActivations, index: int, t: Translator) -> Sheet:
     """Every convolution and pooling layer as maps, every dense layer as bars, the answer at the end."""
     values = [looked.activations[layer.name][index] for layer in looked.layers]
     pictures = [picture_of(value[:SHOWN]) if value.ndim == 3 else None for value in values]
     heights = [BARS if picture is None else size_of(picture)[1] for picture in pictures]
     classes = looked.inspector.model.classes
     sheet = Sheet(
-        say("feature_maps", network=looked.network, image=looked.numbers[index]),
-        _note(looked, index, say),
+        t("feature_maps", network=looked.network, image=looked.numbers[index]),
+        _note(looked, index, t),
         body=1.3 + sum(heights) + SPACE * len(heights) + BARS + 0.45 + names_height(classes),
     )
     side = looked.images.shape[-1]
-    _label(sheet, 0.1, say("image"), f"{looked.images.shape[-2]}×{side}")
+    _label(sheet, 0.1, t("image"), f"{looked.images.shape[-2]}×{side}")
     sheet.picture(grey(looked.images[index, 0]), LEFT, 0.1, 1.0, 1.0)
     top = 1.3
     for layer, value, picture, height in zip(looked.layers, values, pictures, heights, strict=True):
         kind = "max_pooling" if layer.op == "MaxPool" else layer.kind
-        _label(sheet, top, layer.name, say(kind), _size(value, say))
+        _label(sheet, top, layer.name, t(kind), _size(value, t))
         if picture is None:
-            draw_bars(sheet, value, top, say)
+            draw_bars(sheet, value, top, t)
         else:
-            draw_maps(sheet, picture, value, top, say)
+            draw_maps(sheet, picture, value, top, t)
         top += height + SPACE
-    _label(sheet, top + 0.15, say("probabilities"))
-    draw_bars(sheet, looked.probabilities[index], top + 0.15, say, classes, looked.actual[index])
+    _label(sheet, top + 0.15, t("probabilities"))
+    draw_bars(sheet, looked.probabilities[index], top + 0.15, t, classes, looked.actual[index])
     return sheet
 
 
-def _note(looked: Looked, index: int, say: Words) -> str:
-    confidence = say.chance(float(looked.probabilities[index].max()))
-    answer = say(
-        "feature_maps_note", actual=looked.actual[index], predicted=looked.answer(index), confidence=confidence
-    )
+def _note(looked: LayerActivations, index: int, t: Translator) -> str:
+    confidence = t.probability(float(looked.probabilities[index].max()))
+    answer = t("feature_maps_note", actual=looked.actual[index], predicted=looked.answer(index), confidence=confidence)
     relu = any(layer.op == "Relu" for layer in looked.inspector.layers)
-    return f"{answer} {say('bands_relu' if relu else 'bands')}"
+    return f"{answer} {t('bands_relu' if relu else 'bands')}"
 
 
 def _label(sheet: Sheet, top: float, name: str, *details: str) -> None:
@@ -88,15 +86,15 @@ def _label(sheet: Sheet, top: float, name: str, *details: str) -> None:
         sheet.text(MARGIN, top + 0.2 + 0.17 * line, detail, va="top", size=9, color=GREY)
 
 
-def _size(value: Floats, say: Words) -> str:
+def _size(value: Floats, t: Translator) -> str:
     if value.ndim == 1:
-        return say("units", count=len(value))
+        return t("units", count=len(value))
     count, height, width = value.shape
     words = "maps_of" if count <= SHOWN else "maps_of_first"
-    return say(words, count=count, size=f"{height}×{width}", shown=SHOWN)
+    return t(words, count=count, size=f"{height}×{width}", shown=SHOWN)
 
 
-def compared(looked: Looked, layer: Layer, say: Words) -> Sheet:
+def compared(looked: LayerActivations, layer: Layer, t: Translator) -> Sheet:
     """The maps of one layer, one image below the other, and in numbers how alike they are."""
     values = looked.activations[layer.name]
     limit, signed = float(np.abs(values).max()), bool((values < 0).any())
@@ -105,28 +103,28 @@ def compared(looked: Looked, layer: Layer, say: Words) -> Sheet:
     height = max(size_of(pictures[0])[1], 1.0) + 0.18
     count = len(values)
     sheet = Sheet(
-        say("compared", network=looked.network, layer=layer.name),
-        f"{_cut(values, shown, say)}{say('compared_note')} {say('bands') if signed else ''}",
+        t("compared", network=looked.network, layer=layer.name),
+        f"{_cut(values, shown, t)}{t('compared_note')} {t('bands') if signed else ''}",
         body=0.1 + height * count + (1.0 + 0.32 * count if count > 1 else 0),
     )
     for index, picture in enumerate(pictures):
         top = 0.1 + index * height
         sheet.picture(grey(looked.images[index, 0]), MARGIN, top, 0.75, 0.75)
-        sheet.text(MARGIN, top + 0.92, _named(looked, index, say), va="baseline", size=9)
+        sheet.text(MARGIN, top + 0.92, _named(looked, index, t), va="baseline", size=9)
         sheet.picture(picture, left, top, *size_of(picture))
-    draw_scale(sheet, limit, signed, left - 0.18, 0.1, 0.75, say)
+    draw_scale(sheet, limit, signed, left - 0.18, 0.1, 0.75, t)
     if count > 1:
-        _alike(sheet, values.reshape(count, -1), looked, 0.1 + height * count, say("alike_note", layer=layer.name), say)
+        _alike(sheet, values.reshape(count, -1), looked, 0.1 + height * count, t("alike_note", layer=layer.name), t)
     return sheet
 
 
-def _cut(values: Floats, shown: int, say: Words) -> str:
+def _cut(values: Floats, shown: int, t: Translator) -> str:
     count = values.shape[1]
-    return "" if shown == count else say("compared_cut", shown=shown, count=count) + " "
+    return "" if shown == count else t("compared_cut", shown=shown, count=count) + " "
 
 
-def _named(looked: Looked, index: int, say: Words) -> str:
-    return say("numbered", number=looked.numbers[index], name=looked.actual[index])
+def _named(looked: LayerActivations, index: int, t: Translator) -> str:
+    return t("numbered", number=looked.numbers[index], name=looked.actual[index])
 
 
 def correlations(rows: Floats) -> NDArray[np.float64]:
@@ -139,8 +137,8 @@ def correlations(rows: Floats) -> NDArray[np.float64]:
     return alike
 
 
-def _alike(sheet: Sheet, rows: Floats, looked: Looked, top: float, note: str, say: Words) -> None:
-    sheet.text(MARGIN, top + 0.2, say("alike"), weight="bold", va="baseline")
+def _alike(sheet: Sheet, rows: Floats, looked: LayerActivations, top: float, note: str, t: Translator) -> None:
+    sheet.text(MARGIN, top + 0.2, t("alike"), weight="bold", va="baseline")
     sheet.text(MARGIN, top + 0.4, note, color=GREY, va="baseline")
     alike, count = correlations(rows), len(rows)
     left, top, cell = 2.0, top + 0.75, 0.32
@@ -149,8 +147,8 @@ def _alike(sheet: Sheet, rows: Floats, looked: Looked, top: float, note: str, sa
     sheet.picture(shades, left, top, wide * count, cell * count)
     for (row, column), value in np.ndenumerate(alike):
         place = (left + wide * (column + 0.5), top + cell * (row + 0.5))
-        sheet.text(*place, say.number(value, 2), ha="center", va="center", size=9 if wide > 0.4 else 8)
+        sheet.text(*place, t.number(value, 2), ha="center", va="center", size=9 if wide > 0.4 else 8)
     for index in range(count):
-        sheet.text(left - 0.1, top + cell * (index + 0.5), _named(looked, index, say), ha="right", va="center", size=9)
+        sheet.text(left - 0.1, top + cell * (index + 0.5), _named(looked, index, t), ha="right", va="center", size=9)
         place = (left + wide * (index + 0.5), top - 0.08)
         sheet.text(*place, str(looked.numbers[index]), ha="center", va="baseline", size=9)

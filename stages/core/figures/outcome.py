@@ -19,7 +19,7 @@ class Outcome:
     """Whether validation images came from the test set, so that its scores are too good."""
     recipe: dict[str, Any]
     best_epoch: int
-    card: dict[str, Any]
+    model_info: dict[str, Any]
     test: dict[str, float]
     steps: list[float]
     """The loss of each update."""
@@ -32,17 +32,17 @@ class Outcome:
     predictions: list[dict[str, str]]
 
     @classmethod
-    def read(cls, network: str, facts: dict[str, Any]) -> Self:
+    def read(cls, network: str, metadata: dict[str, Any]) -> Self:
         training = files.read_json(WEIGHTS / network / "training.json")
-        count = len(facts["classes"])
+        count = len(metadata["classes"])
         cells = files.read_csv(RESULTS / network / "confusion.csv")
         return cls(
             network=network,
-            classes=facts["classes"],
-            test_chose=facts["validation_from"] == "test",
+            classes=metadata["classes"],
+            test_chose=metadata["validation_from"] == "test",
             recipe=training["recipe"],
             best_epoch=training["best_epoch"],
-            card=files.read_json(MODELS / f"{network}.json"),
+            model_info=files.read_json(MODELS / f"{network}.json"),
             test=files.read_json(METRICS / f"{network}.json")["test"],
             steps=_columns(WEIGHTS / network / "steps.csv", "loss")["loss"],
             epochs=_columns(

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import (
     GREY,
@@ -24,7 +24,7 @@ from stages.core.figures.style import (
     mosaic,
     size_of,
 )
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 
 FIRST = 16
 OF_EACH = 8
@@ -33,28 +33,28 @@ EDGES = np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]])
 MISTAKES = 15
 
 
-def samples(train: Labelled, facts: Mapping[str, Any], say: Words) -> Sheet:
-    classes = facts["classes"]
-    counts = {name: say.count(sum(facts["counts"][name])) for name in ("train", "validation", "test")}
+def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -> Sheet:
+    classes = metadata["classes"]
+    counts = {name: t.count(sum(metadata["counts"][name])) for name in ("train", "validation", "test")}
     sheet = Sheet(
-        say("samples", dataset=facts["dataset"]),
-        say("samples_note", count=len(classes), **counts),
+        t("samples", dataset=metadata["dataset"]),
+        t("samples_note", count=len(classes), **counts),
         body=0.35 + max(4.0, 0.4 * len(classes)) + 0.2,
     )
     shown = min(FIRST, len(train))
-    sheet.text(MARGIN, 0.2, say("first_images", count=shown), weight="bold")
+    sheet.text(MARGIN, 0.2, t("first_images", count=shown), weight="bold")
     for number in range(shown):
         left, top = MARGIN + number % 4 * 0.88, 0.35 + number // 4 * 1.0
         sheet.picture(grey(train.images[number, 0]), left, top, 0.76, 0.76)
         sheet.text(left + 0.38, top + 0.78, classes[train.labels[number]], ha="center", va="top", size=9, color=GREY)
-    _by_class(sheet, train, classes, say)
+    _by_class(sheet, train, classes, t)
     return sheet
 
 
-def _by_class(sheet: Sheet, train: Labelled, classes: Sequence[str], say: Words) -> None:
+def _by_class(sheet: Sheet, train: LabelledImages, classes: Sequence[str], t: Translator) -> None:
     left = 4.2 + LETTER * max(map(len, classes))
     cell = min(0.4, (WIDTH - MARGIN - left) / OF_EACH)
-    sheet.text(4.15, 0.2, say("by_class", count=OF_EACH), weight="bold")
+    sheet.text(4.15, 0.2, t("by_class", count=OF_EACH), weight="bold")
     for label, name in enumerate(classes):
         top = 0.35 + 0.4 * label
         found = train.images[np.flatnonzero(train.labels == label)[:OF_EACH], 0]
@@ -71,9 +71,9 @@ def correlate(image: NDArray[np.uint8], kernel: NDArray[Any]) -> Floats:
     return result
 
 
-def edge_filter(image: NDArray[np.uint8], say: Words) -> Sheet:
+def edge_filter(image: NDArray[np.uint8], t: Translator) -> Sheet:
     """`image` [H, W]."""
-    sheet = Sheet(say("edge_filter"), say("edge_filter_note"), body=3.6)
+    sheet = Sheet(t("edge_filter"), t("edge_filter_note"), body=3.6)
     result = correlate(image, EDGES)
     row, column = (int(index) for index in np.unravel_index(result.argmax(), result.shape))
     pixel = 2.6 / image.shape[1]
@@ -87,13 +87,13 @@ def edge_filter(image: NDArray[np.uint8], say: Words) -> Sheet:
     _frame(sheet, left + column * pixel, top + row * pixel, pixel, YELLOW)
     middle, end = top + (row + 0.5) * pixel, left + side + 0.1
     sheet.lines([[(left + (column + 1) * pixel, middle), (end, middle)]], colors=INK, lw=0.8)
-    sheet.text(end + 0.05, middle, say.brief(result[row, column]), va="center")
+    sheet.text(end + 0.05, middle, t.brief(result[row, column]), va="center")
     sizes = [f"{array.shape[0]}×{array.shape[1]}" for array in (image, EDGES, result)]
     for centre, name, size in zip((1.55, 3.87, 6.2), ("image", "filter", "feature_map"), sizes, strict=True):
-        sheet.text(centre, 2.95, f"{say(name)}  {size}", ha="center", weight="bold")
+        sheet.text(centre, 2.95, f"{t(name)}  {size}", ha="center", weight="bold")
     sheet.text(3.07, 1.4, "∗", ha="center", va="center", size=18)
     sheet.text(4.7, 1.4, "=", ha="center", va="center", size=18)
-    sheet.text(6.2, 3.05, say("edge_result"), ha="center", va="top", color=GREY)
+    sheet.text(6.2, 3.05, t("edge_result"), ha="center", va="top", color=GREY)
     formula = f"O = ({image.shape[0]} − 3 + 2·0) / 1 + 1 = {result.shape[0]}"
     sheet.text(MARGIN, 3.3, formula, va="center")
     return sheet
@@ -112,21 +112,21 @@ def _frame(sheet: Sheet, left: float, top: float, side: float, colour: str, lw: 
     sheet.page.add_patch(Rectangle((left, top), side, side, fill=False, ec=colour, lw=lw))
 
 
-def mistakes(outcome: Outcome, images: NDArray[np.uint8], say: Words) -> Sheet:
+def mistakes(outcome: Outcome, images: NDArray[np.uint8], t: Translator) -> Sheet:
     """`images` [N, H, W] of the whole test set."""
     wrong = [row for row in outcome.predictions if row["actual"] != row["predicted"]]
     surest = sorted(wrong, key=lambda row: (-float(row["confidence"]), int(row["image"])))[:MISTAKES]
-    counts = {"wrong": say.count(len(wrong)), "count": say.count(len(outcome.predictions))}
+    counts = {"wrong": t.count(len(wrong)), "count": t.count(len(outcome.predictions))}
     sheet = Sheet(
-        say("mistakes", network=outcome.network),
-        say("mistakes_note", **counts) if wrong else say("mistakes_none"),
+        t("mistakes", network=outcome.network),
+        t("mistakes_note", **counts) if wrong else t("mistakes_none"),
         body=0.2 + 1.6 * -(-len(surest) // 5),
-        caution=say("test_chose") if outcome.test_chose else "",
+        caution=t("test_chose") if outcome.test_chose else "",
     )
     for number, row in enumerate(surest):
         centre, top = 0.25 + 1.5 * (number % 5 + 0.5), 0.1 + 1.6 * (number // 5)
         sheet.picture(grey(images[int(row["image"])]), centre - 0.5, top, 1.0, 1.0)
         sheet.text(centre, top + 1.17, row["actual"], ha="center", va="baseline")
-        answer = f"{row['predicted']}  {say.chance(float(row['confidence']), 0)}"
+        answer = f"{row['predicted']}  {t.probability(float(row['confidence']), 0)}"
         sheet.text(centre, top + 1.36, answer, ha="center", va="baseline", color=ORANGE)
     return sheet

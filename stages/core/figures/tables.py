@@ -5,7 +5,7 @@ from typing import Any
 
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import FAINT, GREY, INK, MARGIN, WIDTH, Sheet
-from stages.core.figures.words import Words
+from stages.core.figures.words import Translator
 
 KINDS = {
     "Conv2d": "convolution",
@@ -31,18 +31,18 @@ COLUMNS = {  # left or right edge in inches, and which of them
 }
 
 
-def layers(outcome: Outcome, say: Words) -> Sheet:
-    rows = outcome.card["layers"]
-    totals = {name: say.count(outcome.card[name]) for name in ("parameters", "multiplications")}
+def layers(outcome: Outcome, t: Translator) -> Sheet:
+    rows = outcome.model_info["layers"]
+    totals = {name: t.count(outcome.model_info[name]) for name in ("parameters", "macs")}
     sheet = Sheet(
-        say("layers", network=outcome.network),
-        say("formula_note", formula=say("formula"), **totals),
+        t("layers", network=outcome.network),
+        t("formula_note", formula=t("formula"), **totals),
         body=ROW * (len(rows) + 1) + 0.3,
     )
-    heads = {name: say(name) for name in COLUMNS}
+    heads = {name: t(name) for name in COLUMNS}
     _write(sheet, heads, 0.15 + ROW / 2, weight="bold")
     for number, row in enumerate(rows, start=1):
-        _write(sheet, cells(row, say), 0.15 + ROW * (number + 0.5), color=INK if row["parameters"] else GREY)
+        _write(sheet, cells(row, t), 0.15 + ROW * (number + 0.5), color=INK if row["parameters"] else GREY)
     tops = [0.15 + ROW * number for number in range(1, len(rows) + 2)]
     sheet.lines([[(MARGIN, top), (WIDTH - MARGIN, top)] for top in tops], colors=FAINT, lw=0.7)
     return sheet
@@ -54,19 +54,19 @@ def _write(sheet: Sheet, texts: Mapping[str, str], middle: float, **look: Any) -
             sheet.text(place, middle, texts[name], ha=side, va="center", size=9, **look)
 
 
-def cells(row: Mapping[str, Any], say: Words) -> dict[str, str]:
+def cells(row: Mapping[str, Any], t: Translator) -> dict[str, str]:
     kind = KINDS.get(row["kind"])
     slides = row["kernel"] is not None
     sides = {name: str(row[name]) if slides else "" for name in ("kernel", "stride", "padding")}
     return {
         "layer": row["layer"],
-        "kind": say(kind) if kind else row["kind"],
+        "kind": t(kind) if kind else row["kind"],
         "input": _size(row["input"]),
         "output": _size(row["output"]),
         "maps": str(row["output"][0]) if len(row["output"]) == 3 else "",
         **sides,
         "formula_head": formula(row) if slides else "",
-        "parameters": say.count(row["parameters"]) if row["parameters"] else "",
+        "parameters": t.count(row["parameters"]) if row["parameters"] else "",
     }
 
 

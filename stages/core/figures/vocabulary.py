@@ -59,7 +59,7 @@ ENGLISH = {
     "formula_head": "output size O",
     "formula_note": (
         "{formula}, rounded down: W input size, F kernel, P padding, S stride. "
-        "In all {parameters} parameters and {multiplications} multiply-accumulates per image."
+        "In all {parameters} parameters and {macs} multiply-accumulates per image."
     ),
     "image": "image",
     "input": "input",
@@ -79,7 +79,7 @@ ENGLISH = {
         "and how surely."
     ),
     "mse": "loss (mean squared error)",
-    "multiplications": "multiply-accumulates per image",
+    "macs": "multiply-accumulates per image",
     "numbered": "no. {number}: {name}",
     "output": "output",
     "padding": "P",
@@ -167,7 +167,7 @@ SPANISH = {
     "formula_head": "tamaño de salida O",
     "formula_note": (
         "{formula}, redondeado hacia abajo: W tamaño de entrada, F filtro (núcleo), P relleno, S paso. "
-        "En total {parameters} parámetros y {multiplications} multiplicaciones y sumas por imagen."
+        "En total {parameters} parámetros y {macs} multiplicaciones y sumas por imagen."
     ),
     "image": "imagen",
     "input": "entrada",
@@ -187,7 +187,7 @@ SPANISH = {
         "la red y con cuánta seguridad."
     ),
     "mse": "pérdida (error cuadrático medio)",
-    "multiplications": "multiplicaciones y sumas por imagen",
+    "macs": "multiplicaciones y sumas por imagen",
     "numbered": "n.º {number}: {name}",
     "output": "salida",
     "padding": "P",

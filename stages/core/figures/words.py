@@ -9,8 +9,8 @@ NARROW_SPACE = "\u202f"
 SPACE = "\u00a0"
 
 
-class Words:
-    """say("epoch"), say.number(1.5), say.percent(0.973), say.count(61706) in one language."""
+class Translator:
+    """t("epoch"), t.number(1.5), t.percent(0.973), t.count(61706) in one language."""
 
     def __init__(self, language: str) -> None:
         self.language = language
@@ -33,7 +33,7 @@ class Words:
     def sign(self) -> str:
         return "%" if self.language == "en" else f"{SPACE}%"
 
-    def chance(self, share: float, decimals: int = 1) -> str:
+    def probability(self, share: float, decimals: int = 1) -> str:
         """As a percentage that says 100 only where it is 1."""
         highest = 1 - 10.0 ** -(decimals + 2)
         if highest < share < 1:

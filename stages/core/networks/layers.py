@@ -13,7 +13,7 @@ from stages.core.networks.networks import Shape
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One line of the table of layers. Shapes leave out N; `multiplications` are multiply-accumulates."""
+    """One line of the table of layers. Shapes leave out N; `macs` are multiply-accumulates."""
 
     layer: str
     kind: str
@@ -23,7 +23,7 @@ class LayerRow:
     stride: int | None
     padding: int | None
     parameters: int
-    multiplications: int
+    macs: int
 
 
 def describe(network: nn.Module, shape: Shape) -> list[LayerRow]:
@@ -60,7 +60,7 @@ def _note(
             stride=_side(layer, "stride"),
             padding=_side(layer, "padding"),
             parameters=sum(weight.numel() for weight in layer.parameters() if weight.requires_grad),
-            multiplications=per_output * prod(outgoing),
+            macs=per_output * prod(outgoing),
         )
     )
 

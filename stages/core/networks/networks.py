@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from stages.core.cli.errors import UserError
-from stages.core.cli.params import Recipe, unknown
+from stages.core.cli.settings import unknown
 from stages.core.networks.modules import Dropout, MaxPool2d, Norm
+from stages.core.training.settings import Recipe
 
 Shape = tuple[int, ...]
 

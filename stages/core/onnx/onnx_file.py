@@ -114,10 +114,10 @@ def assemble(
     return proto
 
 
-def describe(proto: onnx.ModelProto, facts: dict[str, Any]) -> None:
+def describe(proto: onnx.ModelProto, metadata: dict[str, Any]) -> None:
     """Metadata under `cifra.`; lists and objects as JSON."""
     texts = {
         f"cifra.{key}": value if isinstance(value, str) else files.json_bytes(value).decode()
-        for key, value in facts.items()
+        for key, value in metadata.items()
     }
     helper.set_model_props(proto, texts)

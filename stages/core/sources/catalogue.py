@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stages.core.cli.errors import UserError
 from stages.core.sources import digits
-from stages.core.sources.fetch import Original, fetch
+from stages.core.sources.fetch import RemoteFile, fetch
 
 Array = NDArray[np.uint8]
 DIGITS = tuple("0123456789")
@@ -47,7 +47,7 @@ def _mnist_like(dataset: str) -> Source:
     table = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[dataset]
     classes = DIGITS if dataset == "mnist" else tuple(table.classes)
     originals = [
-        Original(table.__name__, name, md5, [mirror + name for mirror in table.mirrors])
+        RemoteFile(table.__name__, name, md5, [mirror + name for mirror in table.mirrors])
         for name, md5 in table.resources
     ]
     return _from_idx(classes, originals)
@@ -57,13 +57,13 @@ def _qmnist() -> Source:
     from torchvision.datasets import QMNIST
 
     resources = QMNIST.resources["train"] + QMNIST.resources["test"]
-    return _from_idx(DIGITS, [Original("QMNIST", url.rpartition("/")[2], md5, [url]) for url, md5 in resources])
+    return _from_idx(DIGITS, [RemoteFile("QMNIST", url.rpartition("/")[2], md5, [url]) for url, md5 in resources])
 
 
 def _emnist_digits() -> Source:
     from torchvision.datasets import EMNIST
 
-    original = Original("EMNIST", "gzip.zip", EMNIST.md5, [EMNIST.url])
+    original = RemoteFile("EMNIST", "gzip.zip", EMNIST.md5, [EMNIST.url])
     names = [
         f"emnist-digits-{part}-{kind}-ubyte.gz" for part in ("train", "test") for kind in ("images-idx3", "labels-idx1")
     ]
@@ -75,7 +75,7 @@ def _emnist_digits() -> Source:
     return Source(DIGITS, {original.name: original.md5}, arrays)
 
 
-def _from_idx(classes: tuple[str, ...], originals: list[Original]) -> Source:
+def _from_idx(classes: tuple[str, ...], originals: list[RemoteFile]) -> Source:
     parts = [decode_idx(fetch(original), original.name) for original in originals]
     return Source(classes, {original.name: original.md5 for original in originals}, _name(parts))
 

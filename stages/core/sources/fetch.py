@@ -25,7 +25,7 @@ BY_HAND = Path("data/originals")
 
 
 @dataclass(frozen=True)
-class Original:
+class RemoteFile:
     """A file as its authors published it; `folder` is where it lies below a mirror or BY_HAND."""
 
     folder: str
@@ -38,7 +38,7 @@ class Original:
         return BY_HAND / self.folder / self.name
 
 
-class Refused(Exception):
+class DownloadError(Exception):
     """Why one source did not give the file; `wait_s` when it may give it later."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
@@ -46,14 +46,14 @@ class Refused(Exception):
         self.wait_s = wait_s
 
 
-def fetch(original: Original) -> bytes:
+def fetch(original: RemoteFile) -> bytes:
     """The file's bytes, from where they were put by hand or kept before, else from the first mirror that works."""
     refusals = []
     for name, read in _sources(original):
         try:
             data = read()
             _verify(original, data)
-        except Refused as refusal:
+        except DownloadError as refusal:
             refusals.append(f"{name}: {refusal}")
             continue
         if not original.kept.exists() or original.kept.read_bytes() != data:
@@ -65,7 +65,7 @@ def fetch(original: Original) -> bytes:
     )
 
 
-def _sources(original: Original) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _sources(original: RemoteFile) -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield str(original.kept), lambda: _read(original.kept)
     mirror = os.environ.get(MIRROR)
     if mirror and not mirror.startswith(("http://", "https://")):
@@ -74,29 +74,29 @@ def _sources(original: Original) -> Iterator[tuple[str, Callable[[], bytes]]]:
         return
     urls = [f"{mirror.rstrip('/')}/{original.folder}/{original.name}"] if mirror else original.urls
     for url in urls:
-        yield url, lambda url=url: _patiently(url)  # type: ignore[misc]
+        yield url, lambda url=url: _with_retries(url)  # type: ignore[misc]
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise Refused("not there") from None
+        raise DownloadError("not there") from None
     except OSError as error:
-        raise Refused(error.strerror or "unreadable") from None
+        raise DownloadError(error.strerror or "unreadable") from None
 
 
-def _verify(original: Original, data: bytes) -> None:
+def _verify(original: RemoteFile, data: bytes) -> None:
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if found != original.md5:
-        raise Refused(f"wrong bytes (md5 {found}, {len(data)} bytes; expected md5 {original.md5})")
+        raise DownloadError(f"wrong bytes (md5 {found}, {len(data)} bytes; expected md5 {original.md5})")
 
 
-def _patiently(url: str) -> bytes:
+def _with_retries(url: str) -> bytes:
     for attempt in range(1, TRIES + 1):
         try:
             return _download(url)
-        except Refused as refusal:
+        except DownloadError as refusal:
             if refusal.wait_s is None or attempt == TRIES:
                 raise
             time.sleep(min(max(refusal.wait_s, 0.5 * 2**attempt), LONGEST_WAIT_S))
@@ -109,25 +109,25 @@ def _download(url: str) -> bytes:
             _check(answer)
             return _body(answer)
     except requests.exceptions.TooManyRedirects:
-        raise Refused("redirected in a circle") from None
+        raise DownloadError("redirected in a circle") from None
     except (requests.exceptions.Timeout, ReadTimeoutError):
-        raise Refused(f"nothing came for {TIMEOUT_S[1]} s", wait_s=0) from None
+        raise DownloadError(f"nothing came for {TIMEOUT_S[1]} s", wait_s=0) from None
     except requests.exceptions.SSLError:
-        raise Refused("its certificate is not valid") from None
+        raise DownloadError("its certificate is not valid") from None
     except (requests.exceptions.RequestException, HTTPError) as error:
-        raise Refused(f"no connection ({type(error).__name__})", wait_s=0) from None
+        raise DownloadError(f"no connection ({type(error).__name__})", wait_s=0) from None
     except ValueError as error:
-        raise Refused(f"not an address, or sends us to one that is not ({error})") from None
+        raise DownloadError(f"not an address, or sends us to one that is not ({error})") from None
 
 
 def _check(answer: requests.Response) -> None:
     if answer.status_code in RETRY_STATUS:
         after = answer.headers.get("Retry-After", "")
-        raise Refused(f"HTTP {answer.status_code}", wait_s=float(after) if after.isdecimal() else 0)
+        raise DownloadError(f"HTTP {answer.status_code}", wait_s=float(after) if after.isdecimal() else 0)
     if answer.status_code != 200:
-        raise Refused(f"HTTP {answer.status_code}")
+        raise DownloadError(f"HTTP {answer.status_code}")
     if "html" in answer.headers.get("Content-Type", ""):
-        raise Refused("a web page instead of the file (a login page of the network?)")
+        raise DownloadError("a web page instead of the file (a login page of the network?)")
 
 
 def _body(answer: requests.Response) -> bytes:
@@ -142,7 +142,7 @@ def _body(answer: requests.Response) -> bytes:
             data += piece
             bar.update(len(piece))
             if len(data) > LARGEST_FILE or time.monotonic() > deadline:
-                raise Refused(f"too large or too slow: {len(data)} bytes in {FILE_DEADLINE_S} s at most")
+                raise DownloadError(f"too large or too slow: {len(data)} bytes in {FILE_DEADLINE_S} s at most")
     if len(data) < expected:
-        raise Refused(f"only {len(data)} of {expected} bytes came", wait_s=0)
+        raise DownloadError(f"only {len(data)} of {expected} bytes came", wait_s=0)
     return bytes(data)

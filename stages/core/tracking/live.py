@@ -48,9 +48,9 @@ class LiveRun:
             return
         try:
             client = store.connect()
-            store.reap(client, store.experiment(client, self.record["dataset"]))
+            store.mark_killed(client, store.experiment(client, self.record["dataset"]))
             run = store.open_run(client, self.record)
-            store.take_up(client, run)
+            store.resume_run(client, run)
             self.reached.set()
             client.set_terminated(run, self._log_epochs(client, run))
         except Exception as error:

@@ -113,7 +113,7 @@ def open_run(client: "MlflowClient", record: dict[str, str]) -> str:
     return str(run.info.run_id)
 
 
-def take_up(client: "MlflowClient", run: str) -> None:
+def resume_run(client: "MlflowClient", run: str) -> None:
     """Say that the run goes on, and in this process: under the name of the dead one before, it would be reaped."""
     for name, value in writer().items():
         client.set_tag(run, name, value)
@@ -154,7 +154,7 @@ def git(*arguments: str) -> str:
     return answer.stdout.strip()
 
 
-def reap(client: "MlflowClient", experiment_id: str) -> None:
+def mark_killed(client: "MlflowClient", experiment_id: str) -> None:
     """Mark as KILLED what a dead process of this machine left RUNNING."""
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         tags = run.data.tags

@@ -38,7 +38,7 @@ def resolve_precision(wanted: str, accelerator: str) -> str:
         have = ", ".join(name for name, is_there in present.items() if is_there)
         raise UserError(
             f"precision {wanted} is not in this machine's {accelerator}, which has {have}: "
-            f"set speed.{accelerator}.precision: auto, and the precision of the network, in params.yaml"
+            f"set compute.{accelerator}.precision: auto, and the precision of the network, in params.yaml"
         )
     return wanted
 

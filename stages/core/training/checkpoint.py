@@ -21,7 +21,7 @@ KEPT = 2  # the newest, and the one before it should the newest be damaged
 
 
 @contextmanager
-def alone(network: str) -> Iterator[bool]:
+def training_lock(network: str) -> Iterator[bool]:
     """Hold the lock of this network's training, which the system frees at our death; whether another had to end first.
 
     A training that goes on without its DVC would otherwise publish into the folder of the next one.
@@ -74,7 +74,7 @@ class Checkpoints:
         return 0
 
     @contextmanager
-    def announced(self) -> Iterator[None]:
+    def report_on_interrupt(self) -> Iterator[None]:
         """Whoever interrupts a training learns how far it is kept."""
         try:
             yield

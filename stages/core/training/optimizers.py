@@ -72,5 +72,5 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": Ada
 # The factor of the learning rate, by the share of the run that is done.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
-    "one_cycle": lambda done: min(done / WARM_UP, (1 - done) / (1 - WARM_UP)),
+    "linear_warmup_decay": lambda done: min(done / WARM_UP, (1 - done) / (1 - WARM_UP)),
 }

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stages.core.cli.errors import UserError
-from stages.core.cli.params import Augment, Recipe, Speed
 from stages.core.data.augment import augment
-from stages.core.data.datasets import Labelled
+from stages.core.data.datasets import LabelledImages
+from stages.core.data.settings import Augment
 from stages.core.networks.networks import Network
 from stages.core.training.history import Epoch, History
 from stages.core.training.optimizers import OPTIMIZERS, SCHEDULES
+from stages.core.training.settings import Compute, Recipe
 
 EVALUATION_BATCH = 1000
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
@@ -42,7 +43,7 @@ class Trainer:
     Args:
         network: already on the accelerator.
         seed: together with the number of an epoch, it fixes the order of that epoch's batches.
-        speed: how that accelerator computes; its precision is resolved.
+        compute: how that accelerator computes; its precision is resolved.
         changes: how images are changed, afresh for every batch.
     """
 
@@ -52,29 +53,29 @@ class Trainer:
         recipe: Recipe,
         seed: int,
         accelerator: str,
-        speed: Speed,
+        compute: Compute,
         changes: Augment | None = None,
     ) -> None:
-        self.network = network.to(memory_format=LAYOUTS[speed.layout])
+        self.network = network.to(memory_format=LAYOUTS[compute.layout])
         self.forward: nn.Module = network.reordered()
-        if speed.compile != "none":
-            self.forward.compile(mode=speed.compile)
+        if compute.compile != "none":
+            self.forward.compile(mode=compute.compile)
         self.recipe = recipe
         self.changes = changes
         self.seed = seed
         self.accelerator = accelerator
-        self.precision = speed.precision
+        self.precision = compute.precision
         self.loss = LOSSES[recipe.loss]
         learned = [weight for weight in network.parameters() if weight.requires_grad]
         self.optimizer = OPTIMIZERS[recipe.optimizer](learned, recipe.weight_decay)
-        self.averaged = copy.deepcopy(network) if recipe.average else network  # what is evaluated and kept
+        self.averaged = copy.deepcopy(network) if recipe.ema_epochs else network  # what is evaluated and kept
         self.history = History()
         self.best_weights: dict[str, Tensor] = {}
 
     def fit(
         self,
-        train: Labelled,
-        validation: Labelled,
+        train: LabelledImages,
+        validation: LabelledImages,
         on_step: Callable[[int, int, float], None],
         on_epoch: Callable[["Trainer"], None],
     ) -> None:
@@ -109,7 +110,7 @@ class Trainer:
         stalled = bool(self.history.epochs) and self.history.has_stalled(self.recipe.patience)
         return stalled or len(self.history.epochs) >= self.recipe.epochs
 
-    def _place(self, labelled: Labelled) -> tuple[Tensor, Tensor]:
+    def _place(self, labelled: LabelledImages) -> tuple[Tensor, Tensor]:
         """The set on the accelerator: uint8 images, which take a quarter of the room of floats."""
         images = torch.from_numpy(labelled.images).to(self.accelerator)
         return images, torch.from_numpy(labelled.labels).long().to(self.accelerator)
@@ -158,9 +159,9 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self, steps: int) -> None:
-        """Let the averaged weights follow: about the mean of the last `average` epochs, of as many steps each."""
+        """Let the averaged weights follow: about the mean of the last `ema_epochs` epochs, of as many steps each."""
         if self.averaged is not self.network:
-            share = min(1.0, 1 / (self.recipe.average * steps))
+            share = min(1.0, 1 / (self.recipe.ema_epochs * steps))
             torch._foreach_lerp_(list(_values(self.averaged)), list(_values(self.network)), share)
 
     def _note(self, epoch: Epoch, losses: list[float]) -> None:
