@@ -15,6 +15,7 @@ from typing import Annotated
 
 from cifra import lockfile, repeat
 from cifra.lockfile import Entry, Stage
+from stages.core.cli import settings
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 
