@@ -38,7 +38,7 @@ def publish_training(network: str) -> None:
     files.write_csv(WEIGHTS / network / "epochs.csv", [{"epoch": n} | dict.fromkeys(columns, 1 / n) for n in (1, 2, 3)])
     files.write_csv(WEIGHTS / network / "steps.csv", [{"step": n, "loss": 2 / n} for n in range(1, 91)])
     files.write_json(WEIGHTS / network / "training.json", {"recipe": recipe} | done)
-    files.write_json(MODELS / f"{network}.json", {"bytes": 1, "layers": rows} | totals | done)
+    files.write_json(MODEL_INFO / f"{network}.json", {"bytes": 1, "layers": rows} | totals | done)
 
 
 @pytest.fixture

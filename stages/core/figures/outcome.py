@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.core.cli import files
-from stages.core.cli.paths import METRICS, MODELS, RESULTS, WEIGHTS
+from stages.core.cli.paths import METRICS, MODEL_INFO, RESULTS, WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Outcome:
             test_chose=metadata["validation_from"] == "test",
             recipe=training["recipe"],
             best_epoch=training["best_epoch"],
-            model_info=files.read_json(MODELS / f"{network}.json"),
+            model_info=files.read_json(MODEL_INFO / f"{network}.json"),
             test=files.read_json(METRICS / f"{network}.json")["test"],
             steps=_columns(WEIGHTS / network / "steps.csv", "loss")["loss"],
             epochs=_columns(
