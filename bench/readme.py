@@ -7,6 +7,7 @@ Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing ther
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -18,6 +19,7 @@ from stages.core.cli import files, params
 from stages.core.data import datasets
 from stages.core.figures import style
 from stages.core.figures.outcome import Outcome
+from stages.core.figures.overview import overview
 from stages.core.figures.words import Translator
 
 ROOT = Path(__file__).parents[1]
@@ -40,8 +42,11 @@ def main() -> None:
 
 def pictures(language: str) -> None:
     """The figures that the READMEs show, drawn from what the pipeline last made."""
-    outcomes = [Outcome.read(network, datasets.metadata()) for network in params.load().models]
-    drawn = render.draw(outcomes, datasets.metadata(), datasets.load("test"), [0], Translator(language))
+    names, metadata, t = list(params.load().models), datasets.metadata(), Translator(language)
+    rows = files.read_csv(ROOT / "reports" / "comparison.csv")
+    outcome, test = Outcome.read("lenet_28", metadata), datasets.load("test")
+    own = chain(render.draw_scores(outcome, test, t), render.draw_inside(outcome, test, [0], t))
+    drawn = chain(overview(names, metadata, rows, 0, t), ((f"lenet_28/{name}", sheet) for name, sheet in own))
     suffix = "" if language == "en" else f".{language}"
     with style.applied():
         for name, sheet in drawn:

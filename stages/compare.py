@@ -11,6 +11,9 @@ from typing import Any
 from stages.core.cli import files, params, paths
 from stages.core.cli.command import command
 from stages.core.data import datasets
+from stages.core.figures import style
+from stages.core.figures.overview import overview
+from stages.core.figures.words import Translator
 
 Row = dict[str, Any]
 PER_NETWORK = (paths.WEIGHTS, paths.MODELS, paths.MODEL_INFO, paths.METRICS, paths.RESULTS, paths.FIGURES)
@@ -30,7 +33,17 @@ def main() -> None:
     files.write(paths.REPORTS / "predictions.csv", (paths.RESULTS / champion / "predictions.csv").read_bytes())
     files.write(paths.CHAMPION / "champion.onnx", (paths.MODELS / f"{champion}.onnx").read_bytes())
     files.write_json(paths.REPORTS / "champion.json", next(row for row in rows if row["network"] == champion))
+    draw(names)
     print(f"champion by validation accuracy: {champion}")
+
+
+def draw(names: list[str]) -> None:
+    settings, metadata = params.load(), datasets.metadata()
+    rows = files.read_csv(paths.REPORTS / "comparison.csv")
+    image = settings.render.test_images[0]  # which `render` has found in the test set
+    with style.applied(), files.fresh_folder(paths.REPORTS / "figures") as fresh:
+        for name, sheet in overview(names, metadata, rows, image, Translator(settings.language)):
+            sheet.save(fresh / f"{name}.png")
 
 
 def remove_others(names: list[str]) -> None:

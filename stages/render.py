@@ -1,13 +1,12 @@
-"""Draw the figures one would show in a lecture, in English or Spanish (`language` in params.yaml).
+"""Draw the figures of one network, in English or Spanish (`language` in params.yaml).
 
-    python -m stages.render
+    python -m stages.render lenet_28
 
 What happens inside a network is read from its ONNX file.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from serve.inference.model import Model
 from stages.core.cli import files, params
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
-from stages.core.cli.paths import FIGURES, MODELS, REPORTS
+from stages.core.cli.paths import FIGURES, MODELS
 from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
 from stages.core.figures import curves, filters, maps, samples, scores, style, tables
@@ -30,18 +29,18 @@ Named = Iterator[tuple[str, Sheet]]
 ACTIVITY = 256  # test images that tell which units are active
 
 
-def main() -> None:
+def main(network: str) -> None:
     settings = params.load()
     metadata, test = datasets.metadata(), datasets.load("test")
     chosen = choose(settings.render.test_images, len(test))
-    outcomes = [Outcome.read(network, metadata) for network in settings.models]
+    outcome = Outcome.read(network, metadata)
     t = Translator(settings.language)
     count = 0
-    with style.applied(), files.fresh_folder(FIGURES) as fresh:
-        for name, sheet in draw(outcomes, metadata, test, chosen, t):
+    with style.applied(), files.fresh_folder(FIGURES / network) as fresh:
+        for name, sheet in chain(draw_scores(outcome, test, t), draw_inside(outcome, test, chosen, t)):
             sheet.save(fresh / f"{name}.png")
             count += 1
-    print(f"{count} figures in {FIGURES}")
+    print(f"{count} figures in {FIGURES / network}")
 
 
 def choose(numbers: Sequence[int], count: int) -> list[int]:
@@ -53,20 +52,6 @@ def choose(numbers: Sequence[int], count: int) -> list[int]:
             f"allowed is 0 to {count - 1}"
         )
     return list(dict.fromkeys(numbers))
-
-
-def draw(
-    outcomes: Sequence[Outcome], metadata: dict[str, Any], test: LabelledImages, chosen: list[int], t: Translator
-) -> Named:
-    """Every figure and its name, one at a time."""
-    yield "samples", samples.samples(datasets.load("train"), metadata, t)
-    yield "edge_filter", samples.edge_filter(test.images[chosen[0], 0], t)
-    yield "accuracy_by_class", scores.accuracy_by_class(outcomes, t)
-    rows = files.read_csv(REPORTS / "comparison.csv")
-    yield "comparison", scores.comparison(rows, outcomes, t)
-    for outcome in outcomes:
-        for name, sheet in chain(draw_scores(outcome, test, t), draw_inside(outcome, test, chosen, t)):
-            yield f"{outcome.network}/{name}", sheet
 
 
 def draw_scores(outcome: Outcome, test: LabelledImages, t: Translator) -> Named:

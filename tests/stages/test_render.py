@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from stages import render
 from stages.core.cli import files
-from stages.core.cli.paths import FIGURES, MODELS, REPORTS, SPLIT, WEIGHTS
+from stages.core.cli.paths import FIGURES, MODEL_INFO, MODELS, REPORTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
 from stages.core.figures import curves, samples, scores, style
 from stages.core.figures.outcome import Outcome

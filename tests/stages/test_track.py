@@ -16,7 +16,7 @@ import pytest
 
 from serve.inference.model import Model
 from stages.core.cli import files
-from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, WEIGHTS
 from stages.core.data.datasets import metadata
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
