@@ -238,8 +238,8 @@ def test_a_network_of_ones_own_name_has_the_architecture_that_it_names(workspace
     own = workspace.params["models"]["lenet_28"] | {"architecture": "lenet_28"}
     workspace.set(models={"mine": own})
     networks.check(params.load().models)
-    workspace.set(models={"mine": own | {"architecture": "lenet_82"}})
-    assert "models.mine: unknown architecture 'lenet_82': did you mean 'lenet_28'?" in complaint()
+    workspace.set(models={"mine": own | {"architecture": "lenet_288"}})
+    assert "models.mine: unknown architecture 'lenet_288': did you mean 'lenet_28'?" in complaint()
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "a.b", "", "-a", "a b"])
