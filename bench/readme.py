@@ -7,6 +7,7 @@ Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing ther
 
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -16,7 +17,7 @@ from bench.serve_report import Result, times_as_fast
 from stages import render
 from stages.core.cli import files, params
 from stages.core.data import datasets
-from stages.core.figures import style
+from stages.core.figures import overview, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.words import Translator
 
@@ -24,11 +25,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
 
-PICTURES = {
-    "simple_cnn/feature_maps_0": "feature_maps",
-    "simple_cnn/epochs": "epochs",
-    "accuracy_by_class": "accuracy_by_class",
-}
+PICTURED = "simple_cnn"
+PICTURES = ("feature_maps_0", "epochs", "accuracy_by_class")
 
 
 def main() -> None:
@@ -40,13 +38,15 @@ def main() -> None:
 
 def pictures(language: str) -> None:
     """The figures that the READMEs show, drawn from what the pipeline last made."""
-    outcomes = [Outcome.read(network, datasets.metadata()) for network in params.load().models]
-    drawn = render.draw(outcomes, datasets.metadata(), datasets.load("test"), [0], Translator(language))
+    metadata, t = datasets.metadata(), Translator(language)
+    rows = files.read_csv(ROOT / "reports" / "comparison.csv")
+    ours = render.draw(Outcome.read(PICTURED, metadata), datasets.load("test"), [0], t)
+    of_all = overview.draw(list(params.load().models), metadata, rows, t)
     suffix = "" if language == "en" else f".{language}"
     with style.applied():
-        for name, sheet in drawn:
+        for name, figure in chain(ours, of_all):
             if name in PICTURES:
-                sheet.save(ROOT / "docs" / f"{PICTURES[name]}{suffix}.png")
+                style.save(figure, ROOT / "docs" / f"{name.removesuffix('_0')}{suffix}.png")
 
 
 def filled(text: str, language: str) -> str:
