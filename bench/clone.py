@@ -13,8 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-PER_NETWORK = ("weights", "models", "metrics", "results")
-MADE = (*(f"{folder}/" for folder in (*PER_NETWORK, "reports")), "dvc.lock")
+MADE = ("metrics/", "model_info/", "reports/", "dvc.lock")
 RUNNING = re.compile(r"Running stage '(.*?)'")
 QUIET = {"DVC_NO_ANALYTICS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "default"}
 
@@ -31,7 +30,6 @@ class Clone:
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(ROOT / name, path / name)
         self.edit("params.yaml", lambda params: shrink(params, networks, recipe))
-        self.edit("dvc.yaml", lambda pipeline: leave_out_others(pipeline, networks))
         self.run("git", "init", "-q")
         self.commit()
 
@@ -44,9 +42,9 @@ class Clone:
         self.run("git", "add", "-A")
         self.run("git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "state")
 
-    def run(self, *command: str, code: int = 0) -> str:
+    def run(self, *command: str, code: int = 0, cwd: Path | None = None) -> str:
         """What the command prints, stdout and stderr together; it must end with that exit code."""
-        with self.start(*command) as process:
+        with self.start(*command, cwd=cwd) as process:
             try:
                 said = process.communicate(timeout=900)[0]
             except BaseException:
@@ -67,11 +65,11 @@ class Clone:
         ends = [*list(begins.values())[1:], time.monotonic()]
         return {stage: end - begin for (stage, begin), end in zip(begins.items(), ends, strict=True)}
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[str]:
         """In a process group of its own."""
         return subprocess.Popen(
             command,
-            cwd=self.path,
+            cwd=cwd or self.path,
             env=self.environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -93,22 +91,7 @@ def tracked() -> list[str]:
 
 def shrink(params: Any, networks: Sequence[str], recipe: dict[str, Any]) -> None:
     params |= {"dataset": "digits", "threads": 1, "accelerator": "cpu"}
-    params["digits"]["copies"] = 0
+    params["digits"]["augmented_copies"] = 0
     params["split"]["subset"] = {"train": 200, "validation": None, "test": 60}
     params["render"]["test_images"] = [0]
     params["models"] = {name: params["models"][name] | recipe for name in networks}
-
-
-def leave_out_others(pipeline: Any, networks: Sequence[str]) -> None:
-    """What the stages over all networks take from the others."""
-    for stage in pipeline["stages"].values():
-        stage["deps"] = [
-            dep
-            for dep in stage["deps"]
-            if not dep.startswith(PER_NETWORK) or "${" in dep or any(name in dep for name in networks)
-        ]
-    for plot in pipeline["plots"]:
-        for options in plot.values() if isinstance(plot, dict) else ():
-            for file, columns in options["y"].items():
-                if isinstance(columns, list):
-                    options["y"][file] = list(networks)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cifra.health import OF_DVC
 
-TOPS = ("data", "weights", "models", "metrics", "results", "reports", "figures")
+TOPS = ("data", "weights", "models", "model_info", "champion", "metrics", "results", "reports", "samples", "figures")
 
 Hashes = Mapping[str, str]
 

@@ -17,8 +17,9 @@ from bench.serve_report import Result, times_as_fast
 from stages import render
 from stages.core.cli import files, params
 from stages.core.data import datasets
-from stages.core.figures import overview, style
+from stages.core.figures import style
 from stages.core.figures.outcome import Outcome
+from stages.core.figures.overview import overview
 from stages.core.figures.words import Translator
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,7 @@ def pictures(language: str) -> None:
     metadata, t = datasets.metadata(), Translator(language)
     rows = files.read_csv(ROOT / "reports" / "comparison.csv")
     ours = render.draw(Outcome.read(PICTURED, metadata), datasets.load("test"), [0], t)
-    of_all = overview.draw(list(params.load().models), metadata, rows, t)
+    of_all = overview(list(params.load().models), metadata, rows, 0, t)
     suffix = "" if language == "en" else f".{language}"
     with style.applied():
         for name, figure in chain(ours, of_all):

@@ -1,40 +1,62 @@
-"""Compare all networks in one table, and name as champion the one with the highest validation accuracy.
+"""Compare all networks in one table and its figures, and name as champion the one with the highest validation accuracy.
 
-python -m stages.compare
+    python -m stages.compare
+
+What `models` in params.yaml names no more is deleted first: DVC keeps the outputs of stages that are gone.
 """
 
+import shutil
 from typing import Any
 
-from stages.core.cli import files, params
+from stages.core.cli import files, params, paths
 from stages.core.cli.command import command
-from stages.core.cli.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
 from stages.core.data import datasets
+from stages.core.figures import style
+from stages.core.figures.overview import overview
+from stages.core.figures.words import Translator
 
 Row = dict[str, Any]
+PER_NETWORK = (paths.WEIGHTS, paths.MODELS, paths.MODEL_INFO, paths.METRICS, paths.RESULTS, paths.FIGURES)
 
 
 def main() -> None:
     names = list(params.load().models)
+    remove_others(names)
     rows = [summary(name) for name in names]
     champion = choose(rows)
-    helped = datasets.metadata()["validation_from"] == "test"
+    from_test = datasets.metadata()["validation_from"] == "test"
     files.write_csv(
-        REPORTS / "comparison.csv",
-        [row | {"champion": row["network"] == champion, "validation_from_test": helped} for row in rows],
+        paths.REPORTS / "comparison.csv",
+        [row | {"champion": row["network"] == champion, "validation_from_test": from_test} for row in rows],
     )
-    files.write_csv(REPORTS / "validation_loss.csv", curves(names, "validation_loss"))
-    files.write_csv(REPORTS / "validation_accuracy.csv", curves(names, "validation_accuracy"))
-    files.write_csv(REPORTS / "class_accuracy.csv", class_accuracy(names))
-    files.write(REPORTS / "champion_predictions.csv", (RESULTS / champion / "predictions.csv").read_bytes())
-    files.write(MODELS / "champion.onnx", (MODELS / f"{champion}.onnx").read_bytes())
-    files.write_json(REPORTS / "champion.json", next(row for row in rows if row["network"] == champion))
+    files.write_csv(paths.REPORTS / "training.csv", epochs(names))
+    files.write(paths.REPORTS / "predictions.csv", (paths.RESULTS / champion / "predictions.csv").read_bytes())
+    files.write(paths.CHAMPION / "champion.onnx", (paths.MODELS / f"{champion}.onnx").read_bytes())
+    files.write_json(paths.REPORTS / "champion.json", next(row for row in rows if row["network"] == champion))
+    draw(names)
     print(f"champion by validation accuracy: {champion}")
+
+
+def draw(names: list[str]) -> None:
+    settings, metadata = params.load(), datasets.metadata()
+    rows = files.read_csv(paths.REPORTS / "comparison.csv")
+    image = settings.render.test_images[0]  # which `render` has found in the test set
+    figures = overview(names, metadata, rows, image, Translator(settings.language))
+    style.publish(paths.REPORTS / "figures", figures)
+
+
+def remove_others(names: list[str]) -> None:
+    """Else the files of a network that was removed would stay in the folders that later stages depend on."""
+    for folder in PER_NETWORK:
+        for path in folder.glob("[!.]*"):
+            if path.name.partition(".")[0] not in names:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def summary(name: str) -> Row:
     """One line of the table; accuracy is that on the test set, with its 95 % interval."""
-    metrics = files.read_json(METRICS / f"{name}.json")
-    model_info = files.read_json(MODELS / f"{name}.json")
+    metrics = files.read_json(paths.METRICS / f"{name}.json")
+    model_info = files.read_json(paths.MODEL_INFO / f"{name}.json")
     worst = min(metrics["classes"], key=metrics["classes"].get)
     return {
         "network": name,
@@ -45,7 +67,7 @@ def summary(name: str) -> Row:
         "worst_accuracy": metrics["classes"][worst],
         **{key: model_info[key] for key in ("parameters", "macs", "bytes", "epochs", "best_epoch")},
         "fingerprint": model_info["fingerprint"],
-        "onnx_sha256": files.sha256((MODELS / f"{name}.onnx").read_bytes()),
+        "onnx_sha256": files.sha256((paths.MODELS / f"{name}.onnx").read_bytes()),
     }
 
 
@@ -55,20 +77,9 @@ def choose(rows: list[Row]) -> str:
     return str(best["network"])
 
 
-def curves(names: list[str], column: str) -> list[Row]:
-    """That column of every network's history, side by side; empty where a network stopped earlier."""
-    histories = {name: files.read_csv(WEIGHTS / name / "epochs.csv") for name in names}
-    longest = max(len(history) for history in histories.values())
-    return [
-        {"epoch": epoch + 1}
-        | {name: history[epoch][column] if epoch < len(history) else "" for name, history in histories.items()}
-        for epoch in range(longest)
-    ]
-
-
-def class_accuracy(names: list[str]) -> list[Row]:
-    scores = {name: files.read_json(METRICS / f"{name}.json")["classes"] for name in names}
-    return [{"class": label} | {name: scores[name][label] for name in names} for label in scores[names[0]]]
+def epochs(names: list[str]) -> list[Row]:
+    """Every epoch of every network, one below the other."""
+    return [{"network": name} | row for name in names for row in files.read_csv(paths.WEIGHTS / name / "epochs.csv")]
 
 
 if __name__ == "__main__":

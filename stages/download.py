@@ -10,13 +10,11 @@ and so on are looked for there, in folders named as torchvision names its data s
 from stages.core.cli import params, paths
 from stages.core.cli.command import command
 from stages.core.data import datasets
-from stages.core.networks import networks
 from stages.core.sources import catalogue as sources
 
 
 def main() -> None:
     chosen = params.load()
-    networks.check(chosen.models)  # before any work: a typo shall not show after an hour
     source = sources.read(chosen.dataset)
     metadata = {"dataset": chosen.dataset, "classes": list(source.classes), "files": source.files}
     datasets.publish(paths.RAW, source.arrays, metadata)

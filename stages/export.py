@@ -22,7 +22,7 @@ from serve.inference.model import Model, ModelError
 from stages.core.cli import files
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
-from stages.core.cli.paths import MODELS, WEIGHTS
+from stages.core.cli.paths import MODEL_INFO, MODELS, WEIGHTS
 from stages.core.data import datasets
 from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network, Shape
@@ -52,7 +52,7 @@ def main(network: str) -> None:
         "layers": layers.layer_table(trained, shape),
     }
     files.write(MODELS / f"{network}.onnx", data)
-    files.write_json(MODELS / f"{network}.json", model_info)
+    files.write_json(MODEL_INFO / f"{network}.json", model_info)
     print(f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}")
 
 

@@ -1,4 +1,4 @@
-"""Leave the test images beside the models, with what each network takes them for: the page shows them.
+"""Publish the test images with what each network takes them for: the page shows them.
 
 python -m stages.samples
 """
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from stages.core.cli import files, params
+from stages.core.cli import files
 from stages.core.cli.command import command
-from stages.core.cli.paths import METRICS, MODELS, RESULTS
+from stages.core.cli.paths import METRICS, MODELS, REPORTS, RESULTS, SAMPLES
 from stages.core.data import datasets
 
 LARGEST = 10_000  # images, 8 MB of them
@@ -19,17 +19,19 @@ LARGEST = 10_000  # images, 8 MB of them
 def main() -> None:
     test, metadata = datasets.load("test"), datasets.metadata()
     images = test.images[:LARGEST]
-    networks = {name: judged(name, metadata["classes"]) for name in params.load().models}
+    names = [row["network"] for row in files.read_csv(REPORTS / "comparison.csv")]
+    networks = {name: judged(name, metadata["classes"]) for name in names}
     buffer = io.BytesIO()
     np.save(buffer, images, allow_pickle=False)
-    files.write(MODELS / "samples.npy", buffer.getvalue())
     document = {
         "dataset": metadata["dataset"],
         "classes": metadata["classes"],
         "labels": test.labels[:LARGEST].tolist(),
         "networks": networks,
     }
-    files.write(MODELS / "samples.json", files.json_bytes(document))
+    with files.fresh_folder(SAMPLES) as fresh:
+        files.write(fresh / "samples.npy", buffer.getvalue())
+        files.write(fresh / "samples.json", files.json_bytes(document))
     print(f"{len(images):,} test images for the page")
 
 

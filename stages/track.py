@@ -11,7 +11,7 @@ from typing import Any
 from stages.core.cli import files, params
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
-from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
 from stages.core.tracking import store
 
@@ -50,7 +50,7 @@ def record(client: Any, network: str) -> str:
 
 def content(network: str) -> str:
     """One hash over everything that goes into a run."""
-    paths = [MODELS / f"{network}.onnx", MODELS / f"{network}.json", METRICS / f"{network}.json"]
+    paths = [MODELS / f"{network}.onnx", MODEL_INFO / f"{network}.json", METRICS / f"{network}.json"]
     folders = [WEIGHTS / network, RESULTS / network, FIGURES / network]
     paths += [path for folder in folders for path in sorted(folder.glob("**/*.*"))]
     return files.sha256(*(path.read_bytes() for path in paths))
@@ -67,7 +67,7 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
         log_dataset(mlflow)
         for folder, name in ((FIGURES / network, "figures"), (RESULTS / network, "results")):
             mlflow.log_artifacts(str(folder), name)
-        mlflow.log_artifact(str(MODELS / f"{network}.json"))
+        mlflow.log_artifact(str(MODEL_INFO / f"{network}.json"))
         log_model(mlflow, network)
 
 
@@ -88,7 +88,7 @@ def parameters(training: dict[str, Any]) -> dict[str, Any]:
 def scores(network: str) -> dict[str, float]:
     """Names apart from those of the curves, of which MLflow's table shows the last epoch and not the best."""
     metrics = files.read_json(METRICS / f"{network}.json")
-    model_info = files.read_json(MODELS / f"{network}.json")
+    model_info = files.read_json(MODEL_INFO / f"{network}.json")
     return {
         **{f"test_{name}": value for name, value in metrics["test"].items()},
         **{f"best_validation_{name}": value for name, value in metrics["validation"].items()},

@@ -13,9 +13,9 @@ OUTS = {
     "download": ["data/raw"],
     "split": ["data/split"],
     "train@one": ["weights/one"],
-    "export@one": ["models/one.json", "models/one.onnx"],
+    "export@one": ["model_info/one.json", "models/one.onnx"],
     "evaluate@one": ["metrics/one.json", "results/one"],
-    "compare": ["models/champion.onnx", "reports/champion.json", "reports/comparison.csv"],
+    "compare": ["champion/champion.onnx", "reports/champion.json", "reports/comparison.csv"],
     "render": ["figures"],
 }
 DEPS = {
@@ -34,9 +34,9 @@ FILES = [
     "weights/one/epochs.csv",
     "weights/one/training.json",
     "weights/one/weights.safetensors",
-    "models/one.json",
+    "model_info/one.json",
     "models/one.onnx",
-    "models/champion.onnx",
+    "champion/champion.onnx",
     "metrics/one.json",
     "results/one/predictions.csv",
     "reports/champion.json",

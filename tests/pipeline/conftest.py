@@ -6,12 +6,14 @@ import pytest
 from bench.clone import Clone
 from bench.soak import Unbroken
 
-NETWORKS = ("mlp_64_128", "lenet_32")
+NETWORKS = ("mlp_64_128", "lenet_32", "best_cnn")  # the last with normalisation, averaging and augmentation
 
 
 class Repository(Clone):
     def __init__(self, path: Path) -> None:
         super().__init__(path, NETWORKS, {"epochs": 2, "batch_size": 64})
+        self.edit("params.yaml", lambda params: params["models"]["best_cnn"].update(filters=[4, 4, 8]))
+        self.commit()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -17,7 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 @pytest.mark.parametrize("network", [*NETWORKS, "champion"])
 def test_the_onnx_file_answers_uint8_images_in_plain_onnxruntime(repository: Repository, network: str) -> None:
-    session = onnxruntime.InferenceSession(repository.path / "models" / f"{network}.onnx")
+    folder = "champion" if network == "champion" else "models"
+    session = onnxruntime.InferenceSession(repository.path / folder / f"{network}.onnx")
     (image,) = session.get_inputs()
     logits, probabilities = session.run(None, {"image": np.zeros((3, *image.shape[1:]), np.uint8)})
     assert (image.name, image.type, logits.shape) == ("image", "tensor(uint8)", (3, 10))
@@ -42,18 +45,99 @@ def test_another_recipe_touches_its_network_alone(repository: Repository) -> Non
     assert "Running stage 'train@mlp_64_128'" not in planned
 
 
+def test_a_comment_in_code_that_changes_no_result_runs_nothing(repository: Repository) -> None:
+    for name in ("stages/core/cli/errors.py", "stages/core/cli/command.py", "stages/core/cli/progress.py"):
+        with (repository.path / name).open("a") as file:
+            file.write("# nothing\n")
+    try:
+        assert "Running stage" not in repository.run("dvc", "repro", "--dry")
+    finally:
+        repository.run("git", "checkout", "-q", "stages")
+
+
+def test_a_network_is_added_and_removed_by_its_entry_in_params_alone(repository: Repository) -> None:
+    try:
+        repository.edit("params.yaml", add_a_network)
+        ran = stages_run(repository)
+        assert {stage for stage in ran if "@" in stage} == {f"{stage}@lenet_any" for stage in PER_NETWORK}
+        assert list_of(repository)[-1] == "lenet_any"
+        assert stages_run(repository) == []
+        repository.edit("params.yaml", lambda params: params["models"].pop("lenet_any"))
+        assert {stage.partition("@")[0] for stage in stages_run(repository)} <= OVER_ALL
+        assert list_of(repository) == list(NETWORKS)
+        left = [path for path in repository.path.glob("[!.]*/**/*lenet_any*") if "tests" not in path.parts]
+        assert left == []
+        assert stages_run(repository) == []
+        assert "up to date" in repository.run("dvc", "status")
+    finally:
+        repository.run("git", "checkout", "-q", ".")
+        repository.run("dvc", "checkout", "-q")
+
+
+OVER_ALL = {"compare", "samples", "track"}
+PER_NETWORK = ("train", "export", "evaluate", "render")
+
+
+def add_a_network(params: Any) -> None:
+    params["models"]["lenet_any"] = dict(params["models"]["lenet_32"])
+
+
+def stages_run(repository: Repository, *options: str) -> list[str]:
+    return re.findall(r"Running stage '(.*?)'", repository.run("dvc", "repro", *options))
+
+
+def list_of(repository: Repository) -> list[str]:
+    """The networks of the table."""
+    lines = (repository.path / "reports/comparison.csv").read_text().splitlines()
+    return [line.partition(",")[0] for line in lines[1:]]
+
+
+def test_one_network_runs_its_own_stages_alone(repository: Repository) -> None:
+    """Then a full run has what is left, the comparison among it."""
+    try:
+        repository.edit("params.yaml", lambda params: params["models"]["lenet_32"].update(lr=0.02))
+        assert stages_run(repository, "render@lenet_32") == [f"{stage}@lenet_32" for stage in PER_NETWORK]
+        assert {"compare", "track"} <= set(stages_run(repository)) <= OVER_ALL
+    finally:
+        repository.run("git", "checkout", "-q", ".")
+        repository.run("dvc", "checkout", "-q")
+
+
+def test_a_fresh_clone_with_the_cache_needs_no_training(repository: Repository, tmp_path: Path) -> None:
+    clone = tmp_path / "fresh"
+    repository.run("git", "clone", "-q", str(repository.path), str(clone))
+    repository.run("dvc", "cache", "dir", "--local", str(repository.path / ".dvc/cache"), cwd=clone)
+    assert "Running stage" not in repository.run("dvc", "repro", "--allow-missing", "--dry", cwd=clone)
+    repository.run("dvc", "checkout", "-q", cwd=clone)
+    assert (clone / "champion/champion.onnx").read_bytes() == (repository.path / "champion/champion.onnx").read_bytes()
+
+
 def test_metrics_show_names_every_network(repository: Repository) -> None:
     shown = json.loads(repository.run("dvc", "metrics", "show", "--json"))
     files = shown[""]["data"]
     assert {f"metrics/{name}.json" for name in NETWORKS} == set(files)
 
 
-def test_plots_show_renders(repository: Repository) -> None:
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium")
+def test_the_page_of_plots_is_whole_without_a_network(repository: Repository) -> None:
+    from playwright.sync_api import sync_playwright
+
     repository.run("dvc", "plots", "show", "--out", "plots")
-    page = (repository.path / "plots" / "index.html").read_text()
+    page = repository.path / "plots" / "index.html"
+    assert "<script src" not in page.read_text()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        tab = browser.new_page()
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(page.as_uri())
+        titles = tab.locator("svg .title").all_text_contents()
+        lines = tab.locator("svg polyline").count()
+        browser.close()
     shutil.rmtree(repository.path / "plots")
-    assert "Validation loss" in page
-    assert "lenet_32" in page
+    assert set(titles) == {"Validation loss", "Validation accuracy", "Confusion of the champion"}
+    assert lines == 2 * len(NETWORKS)
+    assert all(url.startswith("file:") for url in asked)
 
 
 def test_an_experiment_changes_the_layers_in_one_line(repository: Repository) -> None:

@@ -46,7 +46,7 @@ def test_a_flipped_bit_in_any_file_is_found_and_named(repository: Repository, mo
         assert list(verify.check(stage)) == []
 
 
-@pytest.mark.parametrize("name", [f"weights/{NETWORK}/weights.safetensors", "models/champion.onnx"])
+@pytest.mark.parametrize("name", [f"weights/{NETWORK}/weights.safetensors", "champion/champion.onnx"])
 def test_what_verify_advises_mends_what_dvc_overlooks(repository: Repository, name: str) -> None:
     flip_a_bit(repository.path / name)
     line = repository.run("python", "-m", "cifra.verify", code=1).splitlines()[0]
@@ -114,7 +114,7 @@ def test_on_a_full_disk_every_stage_is_one_line_and_what_was_published_stays(rep
 
 def test_every_link_of_the_champion_holds(repository: Repository, tmp_path: Path) -> None:
     copy = tmp_path / "somewhere.onnx"
-    shutil.copyfile(repository.path / "models" / "champion.onnx", copy)
+    shutil.copyfile(repository.path / "champion" / "champion.onnx", copy)
     said = repository.run("python", "-m", "cifra.trace", str(copy))
     states = [line[13:26].strip() for line in said.splitlines()]
     assert states == ["", "", "ok", "ok", "ok", "ok", "ok", "ok"]

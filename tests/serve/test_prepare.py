@@ -18,7 +18,7 @@ from serve.pictures.prepare import MAX_BYTES, MAX_PIXELS, PrepareError, TooLarge
 
 ROOT = Path(__file__).parents[2]
 MNIST = ROOT.parent / "shared" / "data" / "MNIST"
-CHAMPION = ROOT / "models" / "champion.onnx"
+CHAMPION = ROOT / "champion" / "champion.onnx"
 TWO = ((0.1, 0.3), (0.2, 0.05), (0.5, 0.0), (0.7, 0.2), (0.6, 0.45), (0.0, 1.0), (0.75, 0.95))
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="needs MNIST's files in ../shared/data/MNIST")
 

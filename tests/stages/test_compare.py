@@ -1,10 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stages import compare
 from stages.core.cli import files
-from stages.core.cli.paths import METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli.paths import CHAMPION, FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+from stages.core.data import datasets
 from tests.workspace import Workspace, publish_split
 
 FIRST, SECOND = "simple_cnn", "lenet_28"
@@ -19,7 +20,7 @@ def leave(name: str, validation: float, test: float, epochs: int = 2, loss: floa
     }
     model_info = {"parameters": 7, "macs": 9, "bytes": 5, "epochs": epochs, "best_epoch": 1, "fingerprint": "f0"}
     files.write_json(METRICS / f"{name}.json", metrics)
-    files.write_json(MODELS / f"{name}.json", model_info)
+    files.write_json(MODEL_INFO / f"{name}.json", model_info)
     files.write(MODELS / f"{name}.onnx", f"onnx of {name}".encode())
     files.write(RESULTS / name / "predictions.csv", f"predictions of {name}\n".encode())
     rows = [{"epoch": n, "validation_loss": 1 / n, "validation_accuracy": 1 - 1 / n} for n in range(1, epochs + 1)]
@@ -48,8 +49,8 @@ def test_the_validation_set_chooses_the_champion_and_not_the_test_set(two: Works
 
 def test_the_champion_is_a_copy_of_its_network(two: Workspace) -> None:
     two.run("compare")
-    assert (MODELS / "champion.onnx").read_bytes() == (MODELS / f"{FIRST}.onnx").read_bytes()
-    assert (REPORTS / "champion_predictions.csv").read_text() == f"predictions of {FIRST}\n"
+    assert (CHAMPION / "champion.onnx").read_bytes() == (MODELS / f"{FIRST}.onnx").read_bytes()
+    assert (REPORTS / "predictions.csv").read_text() == f"predictions of {FIRST}\n"
 
 
 def test_the_lower_validation_loss_decides_a_draw(two: Workspace) -> None:
@@ -63,17 +64,48 @@ def test_the_table_names_the_worst_class(two: Workspace) -> None:
     assert (rows()[FIRST]["worst_class"], rows()[FIRST]["worst_accuracy"]) == ("1", "0.75")
 
 
-def test_curves_stand_side_by_side_and_end_where_a_training_ended(two: Workspace) -> None:
+def test_the_epochs_of_all_networks_are_one_long_table(two: Workspace) -> None:
     two.run("compare")
-    assert files.read_csv(REPORTS / "validation_loss.csv") == [
-        {"epoch": "1", FIRST: "1", SECOND: "1"},
-        {"epoch": "2", FIRST: "0.5", SECOND: "0.5"},
-        {"epoch": "3", FIRST: "0.333333", SECOND: ""},
+    table = files.read_csv(REPORTS / "training.csv")
+    assert sorted((row["network"], row["epoch"], row["validation_loss"]) for row in table) == [
+        (SECOND, "1", "1"),
+        (SECOND, "2", "0.5"),
+        (FIRST, "1", "1"),
+        (FIRST, "2", "0.5"),
+        (FIRST, "3", "0.333333"),
     ]
 
 
-def test_the_table_says_when_the_test_set_helped_to_choose(two: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare.datasets, "metadata", lambda: {"validation_from": "test"})
+def test_a_network_that_params_no_longer_names_is_gone_from_the_table_and_the_folders(two: Workspace) -> None:
+    files.write(FIGURES / SECOND / "epochs.png", b"picture")
+    two.run("compare")
+    two.set(models={FIRST: two.params["models"][FIRST]})
+    two.run("compare")
+    assert list(rows()) == [FIRST]
+    left = [path for path in Path().rglob("*") if SECOND in str(path)]
+    assert left == []
+
+
+def test_a_network_that_is_added_is_in_the_table(two: Workspace) -> None:
+    two.set(models={FIRST: two.params["models"][FIRST]})
+    two.run("compare")
+    leave("lenet_any", validation=0.95, test=0.7)
+    two.set(models=two.params["models"] | {"lenet_any": two.params["models"][FIRST]})
+    two.run("compare")
+    assert set(rows()) == {FIRST, "lenet_any"}
+    assert files.read_json(REPORTS / "champion.json")["network"] == "lenet_any"
+
+
+@pytest.mark.parametrize("name", ["lenet", "lenet_2", "lenet_288"])
+def test_a_name_that_begins_like_another_is_another_network(two: Workspace, name: str) -> None:
+    leave(name, validation=0.5, test=0.5)
+    two.run("compare")
+    assert not (MODELS / f"{name}.onnx").exists()
+    assert (MODELS / f"{SECOND}.onnx").exists()
+
+
+def test_the_table_says_when_the_test_set_helped_to_choose(two: Workspace) -> None:
+    files.write_json(SPLIT / "dataset.json", datasets.metadata() | {"validation_from": "test"})
     two.run("compare")
     assert {row["validation_from_test"] for row in rows().values()} == {"True"}
     assert "the test set, which therefore helped to choose" in two.run("results").out
@@ -86,7 +118,7 @@ def test_results_prints_every_network_the_best_first(two: Workspace) -> None:
     assert f"{FIRST} *" in printed
 
 
-@pytest.mark.parametrize("missing", [METRICS / f"{FIRST}.json", MODELS / f"{FIRST}.json"], ids=str)
+@pytest.mark.parametrize("missing", [METRICS / f"{FIRST}.json", MODEL_INFO / f"{FIRST}.json"], ids=str)
 def test_a_missing_file_is_one_line_that_says_what_makes_it(two: Workspace, missing: Any) -> None:
     missing.unlink()
     outcome = two.run("compare")

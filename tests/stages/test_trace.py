@@ -41,8 +41,8 @@ def made(workspace: Workspace) -> Workspace:
     publish_split()
     files.write_json(Path("weights", NETWORK, "training.json"), {"fingerprint": "00c0ffee"})
     write_model(Path("models", f"{NETWORK}.onnx"))
-    files.write(Path("models/champion.onnx"), Path("models", f"{NETWORK}.onnx").read_bytes())
-    outs = {"compare": ["models/champion.onnx"], TRAIN: [f"weights/{NETWORK}"], EXPORT: [f"models/{NETWORK}.onnx"]}
+    files.write(Path("champion/champion.onnx"), Path("models", f"{NETWORK}.onnx").read_bytes())
+    outs = {"compare": ["champion/champion.onnx"], TRAIN: [f"weights/{NETWORK}"], EXPORT: [f"models/{NETWORK}.onnx"]}
     workspace.monkeypatch.setattr(recorded, "OUTS", outs)
     lock()
     for name in ("AUTHOR", "COMMITTER"):
@@ -109,7 +109,7 @@ def test_the_commit_is_the_first_that_held_the_file(made: Workspace) -> None:
 def test_a_file_of_an_earlier_commit_is_found_there(made: Workspace) -> None:
     first = git("rev-parse", "HEAD")
     write_model(Path("models", f"{NETWORK}.onnx"), fingerprint="aa")
-    Path("models/champion.onnx").unlink()
+    Path("champion/champion.onnx").unlink()
     lock(seed=7)
     commit("the second")
     links = trace(made)

@@ -16,7 +16,7 @@ import pytest
 
 from serve.inference.model import Model
 from stages.core.cli import files
-from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, WEIGHTS
 from stages.core.data.datasets import metadata
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
@@ -71,7 +71,7 @@ def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Works
     curve = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.75}
     files.write_csv(WEIGHTS / NETWORK / "epochs.csv", [{"epoch": epoch} | curve for epoch in (1, 2)])
     files.write(MODELS / f"{NETWORK}.onnx", onnx_bytes)
-    files.write_json(MODELS / f"{NETWORK}.json", {"parameters": 7, "macs": 9, "bytes": 5, "best_epoch": 2})
+    files.write_json(MODEL_INFO / f"{NETWORK}.json", {"parameters": 7, "macs": 9, "bytes": 5, "best_epoch": 2})
     metrics = {
         "test": {"accuracy": 0.8, "low": 0.7, "high": 0.9, "loss": 0.4},
         "classes": {"0": 0.6, "T-shirt/top": 1.0},

@@ -27,13 +27,18 @@ NEAREST = 0.9998  # to 1 that the stretched scale shows
 MARKERS = "osD^vPXh"  # one more than there are colours, so that both together tell 56 networks apart
 
 
-def draw(
-    models: Sequence[str], metadata: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], t: Translator
+def overview(
+    models: Sequence[str], metadata: Mapping[str, Any], rows: Sequence[Mapping[str, str]], image: int, t: Translator
 ) -> Iterator[tuple[str, Figure]]:
-    """Each with its name; `rows` are those of reports/comparison.csv."""
+    """Every figure and its name, one at a time.
+
+    Args:
+        rows: of reports/comparison.csv.
+        image: the test image that is filtered by hand.
+    """
     outcomes = [Outcome.read(network, metadata) for network in models]
     yield "samples", samples(datasets.load("train"), metadata, t)
-    yield "edge_filter", edge_filter(datasets.load("test").images[0, 0], t)
+    yield "edge_filter", edge_filter(datasets.load("test").images[image, 0], t)
     yield "accuracy_by_class", accuracy_by_class(outcomes, t)
     yield "comparison", comparison(rows, outcomes, t)
 
@@ -124,7 +129,7 @@ def _class_panel(axes: Axes, outcome: Outcome) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def comparison(rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], t: Translator) -> Figure:
+def comparison(rows: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome], t: Translator) -> Figure:
     note = t("comparison_note", count=t.count(outcomes[0].confusion.sum()))
     figure, body = page(t("comparison"), note, height=5.4 + 0.2 * len(rows) / 4, caution=outcomes[0].caution(t))
     left, right = body.subplots(1, 2, sharey=True)
@@ -136,10 +141,10 @@ def comparison(rows: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome], t
     return figure
 
 
-def _costs(axes: Axes, rows: Sequence[Mapping[str, Any]], cost: str, t: Translator) -> None:
+def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, t: Translator) -> None:
     axes.set_xscale("log")
     for number, row in enumerate(rows):
-        x, accuracy, best = float(row[cost]), float(row["accuracy"]), str(row["champion"]) == "True"
+        x, accuracy, best = float(row[cost]), float(row["accuracy"]), row["champion"] == "True"
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         axes.vlines(x, float(row["low"]), float(row["high"]), colour, lw=1.5, alpha=0.6)
         name = f"{row['network']} ({t('champion')})" if best else row["network"]
@@ -148,15 +153,17 @@ def _costs(axes: Axes, rows: Sequence[Mapping[str, Any]], cost: str, t: Translat
         if best:
             axes.plot([x], [accuracy], "o", ms=15, mfc="none", mec=INK, mew=1.2)
     costs = [float(row[cost]) for row in rows]
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if max(costs) > 10 * min(costs) else (1, 2, 3, 5)))
+    low, high = min(costs), max(costs)
+    beside = max(1.5, (high / low) ** 0.12)
+    axes.set_xlim(low / beside, high * beside)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if high > 10 * low else (1, 2, 3, 5)))
     axes.xaxis.set_major_formatter(EngFormatter(sep="\u00a0"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
-    axes.margins(x=0.12)
     axes.set_xlabel(t(cost))
 
 
-def _stretch(axes: Axes, rows: Sequence[Mapping[str, Any]], t: Translator) -> None:
+def _stretch(axes: Axes, rows: Sequence[Mapping[str, str]], t: Translator) -> None:
     """Accuracy by the logarithm of what is missing to 1, so that 98 and 99 % stand as far apart as 50 and 75 %."""
     lowest, highest = min(float(row["low"]) for row in rows), max(float(row["high"]) for row in rows)
     marks = [mark for mark in MARKS if lowest <= mark <= highest] or [lowest, highest]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import matplotlib.style
@@ -13,6 +14,7 @@ from stages.core.cli import files
 
 WIDTH = 8.0  # inches
 LEFT = 0.015  # share of the width: where titles and notes begin
+LETTERS = 100  # of a line of notes
 
 INK, GREY, FAINT = "#1a1a1a", "#5f6368", "#d0d3d6"
 # Okabe and Ito's colours, which everyone can tell apart; their yellow is too light for lines.
@@ -33,15 +35,15 @@ def page(title: str, note: str, height: float, caution: str = "") -> tuple[Figur
     """A figure `height` inches high with its title and notes, and the part of it below them to draw on."""
     figure = Figure((WIDTH, height), layout="constrained")
     figure.suptitle(title, x=LEFT, ha="left", size=14, weight="bold")
-    figure.supxlabel(caution, x=LEFT, ha="left", size=10, color=ORANGE, wrap=True)
+    figure.supxlabel(fill(caution, LETTERS), x=LEFT, ha="left", size=10, color=ORANGE)
     body: SubFigure = figure.subfigures(squeeze=False)[0, 0]
     add_note(body, note)
     return figure, body
 
 
 def add_note(part: SubFigure, note: str) -> None:
-    """Above what is drawn there, over as many lines as it needs."""
-    part.suptitle(note, x=LEFT, ha="left", size=10, color=GREY, wrap=True)
+    """Above what is drawn there."""
+    part.suptitle(fill(note, LETTERS), x=LEFT, ha="left", size=10, color=GREY)
 
 
 def publish(folder: Path, figures: Iterable[tuple[str, Figure]]) -> int:
