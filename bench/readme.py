@@ -26,11 +26,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
 
-PICTURES = {
-    "simple_cnn/feature_maps_0": "feature_maps",
-    "simple_cnn/epochs": "epochs",
-    "accuracy_by_class": "accuracy_by_class",
-}
+PICTURED = "simple_cnn"
+PICTURES = ("feature_maps_0", "epochs", "accuracy_by_class")
 
 
 def main() -> None:
@@ -42,16 +39,15 @@ def main() -> None:
 
 def pictures(language: str) -> None:
     """The figures that the READMEs show, drawn from what the pipeline last made."""
-    names, metadata, t = list(params.load().models), datasets.metadata(), Translator(language)
+    metadata, t = datasets.metadata(), Translator(language)
     rows = files.read_csv(ROOT / "reports" / "comparison.csv")
-    outcome, test = Outcome.read("lenet_28", metadata), datasets.load("test")
-    own = chain(render.draw_scores(outcome, test, t), render.draw_inside(outcome, test, [0], t))
-    drawn = chain(overview(names, metadata, rows, 0, t), ((f"lenet_28/{name}", sheet) for name, sheet in own))
+    ours = render.draw(Outcome.read(PICTURED, metadata), datasets.load("test"), [0], t)
+    of_all = overview(list(params.load().models), metadata, rows, 0, t)
     suffix = "" if language == "en" else f".{language}"
     with style.applied():
-        for name, sheet in drawn:
+        for name, figure in chain(ours, of_all):
             if name in PICTURES:
-                sheet.save(ROOT / "docs" / f"{PICTURES[name]}{suffix}.png")
+                style.save(figure, ROOT / "docs" / f"{name.removesuffix('_0')}{suffix}.png")
 
 
 def filled(text: str, language: str) -> str:

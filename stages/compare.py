@@ -41,9 +41,8 @@ def draw(names: list[str]) -> None:
     settings, metadata = params.load(), datasets.metadata()
     rows = files.read_csv(paths.REPORTS / "comparison.csv")
     image = settings.render.test_images[0]  # which `render` has found in the test set
-    with style.applied(), files.fresh_folder(paths.REPORTS / "figures") as fresh:
-        for name, sheet in overview(names, metadata, rows, image, Translator(settings.language)):
-            sheet.save(fresh / f"{name}.png")
+    figures = overview(names, metadata, rows, image, Translator(settings.language))
+    style.publish(paths.REPORTS / "figures", figures)
 
 
 def remove_others(names: list[str]) -> None:

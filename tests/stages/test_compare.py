@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from stages import compare
 from stages.core.cli import files
-from stages.core.cli.paths import CHAMPION, FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli.paths import CHAMPION, FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+from stages.core.data import datasets
 from tests.workspace import Workspace, publish_split
 
 FIRST, SECOND = "simple_cnn", "lenet_28"
@@ -104,8 +104,8 @@ def test_a_name_that_begins_like_another_is_another_network(two: Workspace, name
     assert (MODELS / f"{SECOND}.onnx").exists()
 
 
-def test_the_table_says_when_the_test_set_helped_to_choose(two: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare.datasets, "metadata", lambda: {"validation_from": "test"})
+def test_the_table_says_when_the_test_set_helped_to_choose(two: Workspace) -> None:
+    files.write_json(SPLIT / "dataset.json", datasets.metadata() | {"validation_from": "test"})
     two.run("compare")
     assert {row["validation_from_test"] for row in rows().values()} == {"True"}
     assert "the test set, which therefore helped to choose" in two.run("results").out

@@ -1,7 +1,7 @@
 """What the stages before have found out about one network, read from their files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from stages.core.cli import files
 from stages.core.cli.paths import METRICS, MODEL_INFO, RESULTS, WEIGHTS
+from stages.core.figures.words import Translator
+
+EPOCHS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,10 @@ class Outcome:
     classes: list[str]
     test_chose: bool
     """Whether validation images came from the test set, so that its scores are too good."""
-    recipe: dict[str, Any]
-    best_epoch: int
+    training: dict[str, Any]
     model_info: dict[str, Any]
     test: dict[str, float]
-    steps: list[float]
+    steps: NDArray[np.float64]
     """The loss of each update."""
     epochs: dict[str, list[float]]
     """Columns of epochs.csv."""
@@ -32,28 +34,25 @@ class Outcome:
     predictions: list[dict[str, str]]
 
     @classmethod
-    def read(cls, network: str, metadata: dict[str, Any]) -> Self:
-        training = files.read_json(WEIGHTS / network / "training.json")
-        count = len(metadata["classes"])
-        cells = files.read_csv(RESULTS / network / "confusion.csv")
+    def read(cls, network: str, metadata: Mapping[str, Any]) -> Self:
+        weights, results, classes = WEIGHTS / network, RESULTS / network, metadata["classes"]
+        steps, epochs = (files.read_csv(weights / f"{name}.csv") for name in ("steps", "epochs"))
+        confusion, by_class, predictions = (
+            files.read_csv(results / f"{name}.csv") for name in ("confusion", "classes", "predictions")
+        )
         return cls(
-            network=network,
-            classes=metadata["classes"],
+            network,
+            classes,
             test_chose=metadata["validation_from"] == "test",
-            recipe=training["recipe"],
-            best_epoch=training["best_epoch"],
+            training=files.read_json(weights / "training.json"),
             model_info=files.read_json(MODEL_INFO / f"{network}.json"),
             test=files.read_json(METRICS / f"{network}.json")["test"],
-            steps=_columns(WEIGHTS / network / "steps.csv", "loss")["loss"],
-            epochs=_columns(
-                WEIGHTS / network / "epochs.csv",
-                *("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"),
-            ),
-            by_class=_columns(RESULTS / network / "classes.csv", "accuracy", "low", "high"),
-            confusion=np.array([int(cell["images"]) for cell in cells]).reshape(count, count),
-            predictions=files.read_csv(RESULTS / network / "predictions.csv"),
+            steps=np.array([float(row["loss"]) for row in steps]),
+            epochs={name: [float(row[name]) for row in epochs] for name in EPOCHS},
+            by_class={name: [float(row[name]) for row in by_class] for name in ("accuracy", "low", "high")},
+            confusion=np.array([int(row["images"]) for row in confusion]).reshape(len(classes), -1),
+            predictions=predictions,
         )
 
-
-def _columns(path: Path, *names: str) -> dict[str, list[float]]:
-    return dict(zip(names, files.columns(files.read_csv(path), *names), strict=True))
+    def caution(self, t: Translator) -> str:
+        return t("test_chose") if self.test_chose else ""

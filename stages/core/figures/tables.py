@@ -1,73 +1,51 @@
 """The table of layers, with the course's formula and its numbers put in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
 from stages.core.figures.outcome import Outcome
-from stages.core.figures.style import FAINT, GREY, INK, MARGIN, WIDTH, Sheet
+from stages.core.figures.style import GREY, INK, page
 from stages.core.figures.words import Translator
 
-KINDS = {
-    "Conv2d": "convolution",
-    "MaxPool2d": "max_pooling",
-    "Linear": "dense",
-    "Flatten": "flatten",
-    "Dropout": "dropout",
-    "Norm": "norm",
-    "LogSoftmax": "log_softmax",
-}
-ROW = 0.29
-COLUMNS = {  # left or right edge in inches, and which of them
-    "layer": (MARGIN, "left"),
-    "kind": (1.15, "left"),
-    "input": (3.0, "right"),
-    "output": (3.65, "right"),
-    "maps": (4.25, "right"),
-    "kernel": (4.5, "right"),
-    "stride": (4.72, "right"),
-    "padding": (4.94, "right"),
-    "formula_head": (5.1, "left"),
-    "parameters": (WIDTH - MARGIN, "right"),
-}
+KINDS = {"Conv2d": "convolution", "MaxPool2d": "max_pooling", "Linear": "dense", "Norm": "norm"}  # others: torch's name
+SIDES = ["left"] * 2 + ["right"] * 2 + ["center"] * 3 + ["left", "right"]  # where the cells of a column are aligned
 
 
-def layers(outcome: Outcome, t: Translator) -> Sheet:
+def layers(outcome: Outcome, t: Translator) -> Figure:
     rows = outcome.model_info["layers"]
     totals = {name: t.count(outcome.model_info[name]) for name in ("parameters", "macs")}
-    sheet = Sheet(
-        t("layers", network=outcome.network),
-        t("formula_note", formula=t("formula"), **totals),
-        body=ROW * (len(rows) + 1) + 0.3,
-    )
-    heads = {name: t(name) for name in COLUMNS}
-    _write(sheet, heads, 0.15 + ROW / 2, weight="bold")
-    for number, row in enumerate(rows, start=1):
-        _write(sheet, cells(row, t), 0.15 + ROW * (number + 0.5), color=INK if row["parameters"] else GREY)
-    tops = [0.15 + ROW * number for number in range(1, len(rows) + 2)]
-    sheet.lines([[(MARGIN, top), (WIDTH - MARGIN, top)] for top in tops], colors=FAINT, lw=0.7)
-    return sheet
+    title, height = t("layers", network=outcome.network), 1.5 + 0.28 * len(rows)
+    figure, body = page(title, t("layers_note", formula="O = (W − F + 2P) / S + 1", **totals), height)
+    axes = body.subplots()
+    axes.set_axis_off()
+    head = [*map(t, ("layer", "kind", "input", "output")), "F", "S", "P", *map(t, ("size", "parameters"))]
+    table = axes.table([head, *(cells(row, t) for row in rows)], bbox=Bbox.unit(), edges="horizontal")
+    table.set_in_layout(False)  # it fills the axes
+    table.auto_set_font_size(False)
+    table.auto_set_column_width(list(range(len(SIDES))))
+    for (row, column), cell in table.get_celld().items():
+        ink = INK if row == 0 or rows[row - 1]["parameters"] else GREY
+        cell.set_text_props(ha=SIDES[column], size=9, weight="normal" if row else "bold", color=ink)
+        cell.set(edgecolor=GREY, linewidth=0.5)
+    return figure
 
 
-def _write(sheet: Sheet, texts: Mapping[str, str], middle: float, **look: Any) -> None:
-    for name, (place, side) in COLUMNS.items():
-        if texts[name]:
-            sheet.text(place, middle, texts[name], ha=side, va="center", size=9, **look)
-
-
-def cells(row: Mapping[str, Any], t: Translator) -> dict[str, str]:
-    kind = KINDS.get(row["kind"])
-    slides = row["kernel"] is not None
-    sides = {name: str(row[name]) if slides else "" for name in ("kernel", "stride", "padding")}
-    return {
-        "layer": row["layer"],
-        "kind": t(kind) if kind else row["kind"],
-        "input": _size(row["input"]),
-        "output": _size(row["output"]),
-        "maps": str(row["output"][0]) if len(row["output"]) == 3 else "",
-        **sides,
-        "formula_head": formula(row) if slides else "",
-        "parameters": t.count(row["parameters"]) if row["parameters"] else "",
-    }
+def cells(row: Mapping[str, Any], t: Translator) -> list[str]:
+    kind, slides = KINDS.get(row["kind"]), row["kernel"] is not None
+    shapes = ["×".join(map(str, row[name])) for name in ("input", "output")]
+    window = [str(row[name]) if slides else "" for name in ("kernel", "stride", "padding")]
+    parameters = t.count(row["parameters"]) if row["parameters"] else ""
+    return [
+        row["layer"],
+        t(kind) if kind else row["kind"],
+        *shapes,
+        *window,
+        formula(row) if slides else "",
+        parameters,
+    ]
 
 
 def formula(row: Mapping[str, Any]) -> str:
@@ -76,8 +54,3 @@ def formula(row: Mapping[str, Any]) -> str:
     steps, left_over = divmod(side - kernel + 2 * padding, stride)
     term = f"({side} − {kernel} + 2·{padding}) / {stride}"
     return f"{f'⌊{term}⌋' if left_over else term} + 1 = {steps + 1}"
-
-
-def _size(shape: Sequence[int]) -> str:
-    """Height and width of maps, or the number of units."""
-    return "×".join(map(str, shape[-2:] if len(shape) == 3 else shape))

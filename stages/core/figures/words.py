@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from stages.core.figures.vocabulary import WORDS
+import numpy as np
 
-MINUS = "−"
+from stages.core.figures.vocabulary import LANGUAGES, WORDS
+
 NARROW_SPACE = "\u202f"
 SPACE = "\u00a0"
 
@@ -16,22 +17,17 @@ class Translator:
         self.language = language
 
     def __call__(self, key: str, **values: Any) -> str:
-        return WORDS[self.language][key].format(**values)
+        return WORDS[key][LANGUAGES.index(self.language)].format(**values)
 
     def number(self, value: float, decimals: int = 2) -> str:
-        return self._marks(f"{value:z,.{decimals}f}".replace("-", MINUS))
+        return self._marks(f"{value:z,.{decimals}f}")
 
-    def brief(self, value: float) -> str:
-        """Two to three significant digits."""
-        decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-        return self.number(value, decimals)
+    def short(self, value: float) -> str:
+        """Three significant digits, none of them a zero at the end."""
+        return self._marks(np.format_float_positional(value + 0.0, 3, unique=False, fractional=False, trim="-"))
 
     def percent(self, share: float, decimals: int = 1) -> str:
-        return self.number(100 * share, decimals) + self.sign
-
-    @property
-    def sign(self) -> str:
-        return "%" if self.language == "en" else f"{SPACE}%"
+        return self.number(100 * share, decimals) + ("%" if self.language == "en" else f"{SPACE}%")
 
     def probability(self, share: float, decimals: int = 1) -> str:
         """As a percentage that says 100 only where it is 1."""
@@ -46,6 +42,5 @@ class Translator:
         return text.replace(",", "") if self.language == "es" and value < 10_000 else self._marks(text)
 
     def _marks(self, text: str) -> str:
-        if self.language == "en":
-            return text
-        return text.replace(",", NARROW_SPACE).replace(".", ",")
+        text = text.replace("-", "−")
+        return text if self.language == "en" else text.replace(",", NARROW_SPACE).replace(".", ",")
