@@ -1,7 +1,8 @@
 """Every figure is compared with the numbers of the files that it is drawn from."""
 
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from stages.core.networks import networks
 from stages.core.networks.layers import layer_table
 from tests.serve.networks import NETWORKS as GRAPHS
 from tests.serve.networks import save
-from tests.workspace import PARAMS, Workspace, publish_split
+from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
 
 NAMES = {"lenet_28": "lenet_28", "mlp_64_128": "mlp", "lenet_32": "residual"}  # and whose graph stands in for it
 CHOSEN = [0, 3]  # test images
@@ -75,12 +76,16 @@ def publish_comparison() -> None:
     files.write_csv(REPORTS / "comparison.csv", rows)
 
 
-def publish_all() -> None:
+def publish_all(classes: Sequence[str] = CLASSES) -> None:
     publish_split(train=40, validation=20, test=30)
+    files.write_json(SPLIT / "dataset.json", datasets.metadata() | {"classes": classes})
     for name, graph in NAMES.items():
         publish_training(name)
         MODELS.mkdir(exist_ok=True)
-        save(MODELS, name, GRAPHS[graph]())
+        model = GRAPHS[graph]()
+        [named] = [entry for entry in model.metadata_props if entry.key == "cifra.classes"]
+        named.value = json.dumps(classes)
+        save(MODELS, name, model)
         evaluate.main(name)
     publish_comparison()
 
@@ -278,9 +283,9 @@ def test_epochs_show_their_columns_and_never_two_kinds_of_loss_together(
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({"loss": "cross_entropy"}, "cross-entropy (nats)"),
+        ({"loss": "cross_entropy"}, "cross-entropy in nats"),
         ({"loss": "mse"}, "mean squared error"),
-        ({"loss": "cross_entropy"} | SMOOTHED, "cross-entropy (nats), label smoothing 0.1, augmented images"),
+        ({"loss": "cross_entropy"} | SMOOTHED, "cross-entropy in nats, label smoothing 0.1, augmented images"),
     ],
 )
 def test_the_training_loss_is_called_what_it_is(recipe: dict[str, Any], said: str) -> None:
@@ -514,6 +519,16 @@ def test_any_number_of_classes_fits(root: Path, classes: list[str]) -> None:
         for figure in (scores.confusion(changed, Translator("es")), accuracy_by_class([changed] * 9, Translator("es"))):
             assert texts(figure) >= set(classes)
             assert_legible(figure, "many classes")
+
+
+@pytest.mark.parametrize("name", ["Ankle boot", "a name as long as a sentence"])
+def test_long_names_of_classes_fit(workspace: Workspace, name: str) -> None:
+    classes = [f"{name} {digit}" for digit in range(10)]
+    publish_all(classes)
+    figures = drawn("es")
+    with style.applied():
+        for each in OF_ALL | {f"lenet_28/{each}" for each in OF_EACH | OF_CONVOLUTIONS}:
+            assert_legible(figures[each], each)
 
 
 def test_a_test_image_that_is_not_there_is_one_line(trained: Workspace) -> None:

@@ -16,7 +16,7 @@ from stages.core.data.datasets import LabelledImages
 from stages.core.figures import panels
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import BLUE, COLOURS, DIVERGING, FAINT, INK, ORANGE, YELLOW, page
-from stages.core.figures.words import Translator
+from stages.core.figures.words import Translator, clipped
 
 FIRST = 16
 OF_EACH = 8
@@ -50,7 +50,7 @@ def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -
     figure, body = page(t("samples", dataset=metadata["dataset"]), note, height=max(5.5, 1.4 + 0.42 * len(classes)))
     first, by_class = body.subplots(1, 2)
     images, labels = train.images[:FIRST, 0], train.labels[:FIRST]
-    panels.show(first, images, 4, labels=[classes[label] for label in labels])
+    panels.show(first, images, 4, labels=[clipped(classes[label]) for label in labels])
     first.set_title(t("first_images", count=len(images)), weight="bold")
     rows = np.full((len(classes), OF_EACH, *images.shape[1:]), panels.EMPTY)
     for label in range(len(classes)):
@@ -58,7 +58,7 @@ def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -
         rows[label, : len(found)] = found
     height = panels.show(by_class, rows.reshape(-1, *images.shape[1:]), OF_EACH).get_size()[0] / len(classes)
     for label, name in enumerate(classes):
-        by_class.text(-5, (label + 0.5) * height, name, ha="right", va="center")
+        by_class.text(-5, (label + 0.5) * height, clipped(name), ha="right", va="center")
     by_class.set_title(t("by_class", count=OF_EACH), weight="bold")
     return figure
 

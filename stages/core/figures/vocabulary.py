@@ -64,7 +64,7 @@ WORDS = {
         "{right} de {count} imágenes de prueba acertadas: {accuracy} (intervalo: {low} a {high}).",
     ),
     "convolution": ("convolution", "convolución"),
-    "cross_entropy": ("cross-entropy (nats)", "entropía cruzada (nats)"),
+    "cross_entropy": ("cross-entropy in nats", "entropía cruzada en nats"),
     "dense": ("dense", "densa"),
     "edge_filter": ("What one filter does: horizontal edges", "Qué hace un filtro: bordes horizontales"),
     "edge_filter_note": (
@@ -81,9 +81,9 @@ WORDS = {
     "epochs": ("{network}: loss and accuracy, epoch by epoch", "{network}: pérdida y exactitud, época a época"),
     "epochs_note": (
         "Training loss: {objective}; mean over the epoch while the weights still change. Validation loss: "
-        "cross-entropy (nats) at the end of the epoch, on images that were not trained on.",
+        "cross-entropy in nats at the end of the epoch, on images that were not trained on.",
         "Pérdida de entrenamiento: {objective}; media de la época mientras los pesos aún cambian. Pérdida de "
-        "validación: entropía cruzada (nats) al final de la época, con imágenes que no se usan para entrenar.",
+        "validación: entropía cruzada en nats al final de la época, con imágenes que no se usan para entrenar.",
     ),
     "feature_map": ("feature map", "mapa de características"),
     "feature_maps": (
@@ -144,8 +144,8 @@ WORDS = {
     "smoothing": ("label smoothing {share}", "suavizado de etiquetas {share}"),
     "steps": ("{network}: loss while it learns", "{network}: la pérdida mientras aprende"),
     "steps_note": (
-        "Each update: {objective} of its batch. Thin vertical lines: ends of epochs.",
-        "Cada actualización: {objective} de su lote. Líneas verticales finas: fin de cada época.",
+        "Each update: the loss of its batch ({objective}). Thin vertical lines: ends of epochs.",
+        "Cada actualización: la pérdida de su lote ({objective}). Líneas verticales finas: fin de cada época.",
     ),
     "test_chose": (
         "The test set helped to choose: scores on it are better than on images never seen.",

@@ -10,6 +10,10 @@ NARROW_SPACE = "\u202f"
 SPACE = "\u00a0"
 
 
+def clipped(name: str, letters: int = 12) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+
+
 class Translator:
     """t("epoch"), t.number(1.5), t.percent(0.973), t.count(61706) in one language."""
 
