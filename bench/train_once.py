@@ -27,7 +27,7 @@ from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network
 from stages.core.training import accelerator
 from stages.core.training.settings import Recipe
-from stages.core.training.trainer import Trainer, cross_entropy, evaluate
+from stages.core.training.trainer import Trainer, evaluate
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SIDE = 2048  # of the matrices whose product gives the machine's rate
@@ -60,7 +60,7 @@ def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
 
 def accuracy(network: Network, test: LabelledImages, where: str) -> float:
     images, labels = (torch.from_numpy(array).to(where) for array in (test.images, test.labels))
-    return evaluate(network, images, labels.long(), cross_entropy)[1]
+    return evaluate(network, images, labels.long())[1]
 
 
 class Pictures(Dataset[Any]):

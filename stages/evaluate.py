@@ -32,7 +32,9 @@ def main(network: str) -> None:
         files.write_csv(fresh / "predictions.csv", predictions(test, answer, model.classes))
         files.write_csv(fresh / "confusion.csv", confusion_rows(table, model.classes))
         files.write_csv(fresh / "classes.csv", class_rows(table, model.classes))
-    metrics = measure(table, answer, test, model.classes) | validate(model, validation)
+    metrics = measure(table, answer, test, model.classes) | {"validation": validate(model, validation)}
+    if "robustness" in datasets.names():
+        metrics |= {"robustness": validate(model, datasets.load("robustness", size))}
     files.write_json(METRICS / f"{network}.json", metrics)
     print(f"{network}: {metrics['test']['accuracy']:.2%} of {len(test):,} test images")
 
@@ -59,12 +61,12 @@ def measure(
     }
 
 
-def validate(model: Model, validation: LabelledImages) -> dict[str, dict[str, float]]:
+def validate(model: Model, validation: LabelledImages) -> dict[str, float]:
     """What chooses the champion, taken from the same file as everything else."""
     answer = predict(model, validation.images)
     right = int((answer.logits.argmax(1) == validation.labels).sum())
     loss = scores.cross_entropy(answer.logits, validation.labels)
-    return {"validation": {"accuracy": scores.share(right, len(validation))["accuracy"], "loss": loss}}
+    return {"accuracy": scores.share(right, len(validation))["accuracy"], "loss": loss}
 
 
 def class_rows(table: NDArray[np.int64], classes: list[str]) -> list[dict[str, Any]]:

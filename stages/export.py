@@ -36,7 +36,8 @@ BATCHES = (1, 2, 17, 256)
 def main(network: str) -> None:
     metadata = datasets.metadata()
     training = files.read_json(WEIGHTS / network / "training.json")
-    shape = networks.input_shape(network, metadata["shape"])
+    architecture = training["recipe"].get("architecture", network)
+    shape = networks.input_shape(architecture, metadata["shape"])
     trained = restore(training, shape, len(metadata["classes"]))
     proto = onnx_file.to_onnx(trained)
     onnx_file.describe(proto, onnx_metadata(training, metadata))
@@ -59,7 +60,7 @@ def main(network: str) -> None:
 def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:
     recipe = training["recipe"]
     built = {name: recipe[name] for name in ("filters", "widths") if name in recipe}
-    network = networks.build(training["network"], shape, classes, **built)
+    network = networks.build(recipe.get("architecture", training["network"]), shape, classes, **built)
     path = WEIGHTS / training["network"] / "weights.safetensors"
     try:
         network.load_state_dict(load_file(path))

@@ -28,7 +28,8 @@ def main() -> None:
     sets = subset(split(datasets.arrays(paths.RAW), chosen), chosen)
     copies = chosen.digits.augmented_copies if raw["dataset"] == "digits" else 0
     sets["train"], is_copy = with_copies(sets["train"], copies, chosen.digits.augment, chosen.seed)
-    sets["validation"], _ = with_copies(sets["validation"], copies, chosen.digits.augment, chosen.seed)
+    robustness, is_changed = with_copies(sets["validation"], copies, chosen.digits.augment, chosen.seed)
+    changed = LabelledImages(robustness.images[is_changed == 1], robustness.labels[is_changed == 1])
     metadata = {
         "dataset": raw["dataset"],
         "classes": raw["classes"],
@@ -39,7 +40,7 @@ def main() -> None:
         "counts": {name: counts(sets[name], len(raw["classes"])) for name in SETS},
         **pixels(sets["train"]),
     }
-    publish(sets, is_copy, metadata, chosen.split.image_size)
+    publish(sets | ({"robustness": changed} if copies else {}), is_copy, metadata, chosen.split.image_size)
     print(", ".join(f"{name} {len(sets[name]):,}" for name in SETS))
 
 

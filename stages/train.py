@@ -84,9 +84,10 @@ def train(network: str, chosen: Params, record: dict[str, Any], checkpoints: Che
     accelerator.make_deterministic(chosen.seed, chosen.threads)
     accelerator.set_precision(record["precision"])
     metadata = datasets.metadata()
-    shape = networks.input_shape(network, metadata["shape"])
     recipe, changes, where = chosen.recipe(network), chosen.augment_of(network), record["accelerator"]
-    built = networks.build(network, shape, len(metadata["classes"]), **recipe.layers)
+    architecture = recipe.architecture or network
+    shape = networks.input_shape(architecture, metadata["shape"])
+    built = networks.build(architecture, shape, len(metadata["classes"]), **recipe.layers)
     compute = chosen.compute_of(network, where).model_copy(update={"precision": record["precision"]})
     trainer = Trainer(built.to(where), recipe, chosen.seed, where, compute, changes)
     resumed = checkpoints.restore(trainer)

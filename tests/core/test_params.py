@@ -207,3 +207,42 @@ def test_a_network_may_be_called_like_a_setting_of_before(workspace: Workspace) 
     workspace.params["models"] = {"average": workspace.params["models"]["lenet_28"]}
     workspace.set()
     assert list(params.load().models) == ["average"]
+
+
+@pytest.mark.parametrize(("setting", "digits", "others"), [("lr", 0.5, 0.25), ("batch_size", 8, 16), ("epochs", 3, 4)])
+def test_a_setting_of_a_recipe_may_differ_by_data_set(
+    workspace: Workspace, setting: str, digits: float, others: float
+) -> None:
+    workspace.set(**{f"models__lenet_28__{setting}": {"digits": digits, "default": others}})
+    for dataset, wanted in (("digits", digits), ("mnist", others)):
+        workspace.set(dataset=dataset)
+        assert getattr(params.load().recipe("lenet_28"), setting) == wanted
+
+
+def test_one_value_in_place_of_a_mapping_holds_for_every_data_set(workspace: Workspace) -> None:
+    """As `dvc exp run -S models.lenet_28.lr=0.02` sets it."""
+    workspace.set(dataset="digits", models__lenet_28__lr=0.02, models__best_cnn__augment={"rotation": 5})
+    assert params.load().recipe("lenet_28").lr == 0.02
+    augment = params.load().augment_of("best_cnn")
+    assert augment is not None
+    assert augment.rotation == 5
+
+
+def test_a_setting_without_a_value_for_the_data_set_is_named(workspace: Workspace) -> None:
+    workspace.set(dataset="mnist", models__lenet_28__lr={"digits": 0.1})
+    with pytest.raises(UserError, match=r"models\.lenet_28\.lr has no value for mnist: add it, or one for default"):
+        params.load().recipe("lenet_28")
+
+
+def test_a_network_of_ones_own_name_has_the_architecture_that_it_names(workspace: Workspace) -> None:
+    own = workspace.params["models"]["lenet_28"] | {"architecture": "lenet_28"}
+    workspace.set(models={"mine": own})
+    networks.check(params.load().models)
+    workspace.set(models={"mine": own | {"architecture": "lenet_288"}})
+    assert "models.mine: unknown architecture 'lenet_288': did you mean 'lenet_28'?" in complaint()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "a.b", "", "-a", "a b"])
+def test_a_name_that_is_no_file_name_is_refused(workspace: Workspace, name: str) -> None:
+    workspace.set(models={name: workspace.params["models"]["lenet_28"] | {"architecture": "lenet_28"}})
+    assert "models" in complaint()

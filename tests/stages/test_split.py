@@ -178,7 +178,7 @@ def test_copies_are_made_of_digits_alone(workspace: Workspace) -> None:
     assert datasets.metadata()["copies"] == 0
     publish_raw(dataset="digits")
     done(workspace, digits__augmented_copies=3)
-    assert sizes() == {"train": 720, "validation": 80, "test": 100}
+    assert sizes() == {"train": 720, "validation": 20, "test": 100}
     assert datasets.metadata()["copies"] == 3
 
 
@@ -217,14 +217,16 @@ def test_digits_are_disjoint_before_and_after_copying(workspace: Workspace, digi
     assert not hashes(copied.images) & (own["test"] | own["validation"])
 
 
-def test_the_validation_set_holds_its_own_images_and_their_copies(workspace: Workspace) -> None:
+def test_validation_is_made_of_unchanged_images_and_their_copies_are_a_set_of_their_own(workspace: Workspace) -> None:
     publish_raw(dataset="digits")
     done(workspace, digits__augmented_copies=0)
     own, trained = hashes(datasets.load("validation").images), hashes(datasets.load("train").images)
+    assert "robustness" not in datasets.names()
     done(workspace, digits__augmented_copies=2)
-    held = hashes(datasets.load("validation").images)
-    assert own < held
-    assert not held & trained
+    assert hashes(datasets.load("validation").images) == own
+    copies = datasets.load("robustness")
+    assert len(copies) == 2 * len(own)
+    assert not hashes(copies.images) & (own | trained)
 
 
 def test_copies_come_with_the_label_of_their_image() -> None:

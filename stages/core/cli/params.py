@@ -1,5 +1,6 @@
 """params.yaml, read whole and checked whole, before a stage does any work."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,13 +12,16 @@ from ruamel.yaml.error import YAMLError
 from stages.core.cli.errors import UserError
 from stages.core.cli.settings import Section, unknown
 from stages.core.data.settings import Augment, Dataset, Digits, Split, Subset
-from stages.core.training.settings import Compute, Computes, Recipe
+from stages.core.training.settings import Compute, Computes, CudaCompute, Entry, Recipe
 
 PARAMS = Path("params.yaml")
 
 
 class Render(Section):
     test_images: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=12)]
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # of files and of a model in a URL
 
 
 class Params(Section):
@@ -30,16 +34,20 @@ class Params(Section):
     digits: Digits
     split: Split
     render: Render
-    models: Annotated[dict[str, Recipe], Field(min_length=1)]
+    models: Annotated[dict[Name, Entry], Field(min_length=1)]
 
     def recipe(self, network: str) -> Recipe:
         if network not in self.models:
             raise UserError(unknown("network", network, list(self.models), "an entry of models: in params.yaml"))
-        return self.models[network]
+        try:
+            return self.models[network].on(self.dataset)
+        except KeyError as error:
+            key = f"models.{network}.{error.args[0]}"
+            raise UserError(f"params.yaml: {key} has no value for {self.dataset}: add it, or one for default") from None
 
     def augment_of(self, network: str) -> Augment | None:
         """How the network's recipe changes the images of the chosen data set; None if it leaves them."""
-        return (self.recipe(network).augment or {}).get(self.dataset)
+        return self.recipe(network).augment
 
     def compute_of(self, network: str, accelerator: str) -> Compute:
         """With the precision that the network's recipe insists on, if it does."""
@@ -57,6 +65,7 @@ RENAMED = {
     "erase": "random_erasing",
     "mirror": "horizontal_flip",
 }
+INTERNAL = re.compile(r"\[key\]$|for_all$|by_set$|literal\[")  # pydantic's, in the path to a value
 RENAMED_VALUES = {"schedule": {"one_cycle": "linear_warmup_decay"}}
 
 
@@ -101,10 +110,11 @@ def _values() -> Any:
 
 def _explain(error: Any) -> str:
     """pydantic's first complaint as one line: which value, what is allowed, where to change it."""
-    key = ".".join(str(part) for part in error["loc"] if part != "[key]") or "the whole file"
+    path = tuple(str(part) for part in error["loc"] if not INTERNAL.match(str(part)))
+    key = ".".join(path) or "the whole file"
     match error["type"]:
         case "extra_forbidden":
-            return unknown("setting", key, _settings(error["loc"][:-1]), "one of")
+            return unknown("setting", key, _settings(path[:-1]), "one of")
         case "missing":
             return f"{key} is missing: add it"
         case "model_type":
@@ -120,13 +130,14 @@ SECTIONS: dict[str, type[Section]] = {
     "render": Render,
     "compute": Computes,
     **dict.fromkeys(Computes.model_fields, Compute),
+    "cuda": CudaCompute,
 }
 
 
-def _settings(path: tuple[str | int, ...]) -> list[str]:
+def _settings(path: tuple[str, ...]) -> list[str]:
     """The settings that the section at that path has."""
     if not path:
         return list(Params.model_fields)
-    section = Augment if "augment" in path else SECTIONS.get(str(path[-1]), Recipe)
+    section = Augment if "augment" in path else SECTIONS.get(path[-1], Recipe)
     fields = section.model_fields
-    return [".".join([*map(str, path), name]) for name in fields]
+    return [".".join([*path, name]) for name in fields]

@@ -52,6 +52,11 @@ def arrays(folder: Path) -> dict[str, Array]:
         raise UserError(f"{path} cannot be read ({error}): run `dvc repro split`, which makes it") from None
 
 
+def names() -> list[str]:
+    """The sets of the split: SETS, and `robustness` where there are augmented copies of the validation images."""
+    return [name.removesuffix("_labels") for name in arrays(SPLIT) if name.endswith("_labels")]
+
+
 def load(name: str, size: int | None = None, copies: bool = True) -> LabelledImages:
     """The train, validation or test set of the split, its images enlarged to `size` pixels a side if need be.
 

@@ -209,9 +209,13 @@ def input_shape(name: str, given: Sequence[int]) -> Shape:
 def check(models: Mapping[str, Recipe]) -> None:
     """Every entry of params.yaml names a network and gives the layers that it has."""
     for name, recipe in models.items():
-        if name not in NETWORKS:
-            raise UserError(f"params.yaml: {unknown('network', f'models.{name}', list(NETWORKS), 'one of')}")
-        wanted = {"filters", "widths"} & set(signature(NETWORKS[name]).parameters)
+        architecture = recipe.architecture or name
+        if architecture not in NETWORKS:
+            fault = unknown("network", f"models.{name}", list(NETWORKS), "one of")
+            if recipe.architecture:
+                fault = f"models.{name}: {unknown('architecture', architecture, list(NETWORKS), 'one of')}"
+            raise UserError(f"params.yaml: {fault}. Under a name of your own, say `architecture: one of these`")
+        wanted = {"filters", "widths"} & set(signature(NETWORKS[architecture]).parameters)
         for setting in wanted ^ set(recipe.layers):
             fault = "is missing: add it" if setting in wanted else "is nothing that this network has: remove it"
             raise UserError(f"params.yaml: models.{name}.{setting} {fault}")
