@@ -33,8 +33,7 @@ WORDS = {
     "biases": ("Below each: its number and its bias b.", "Debajo de cada uno: su número y su sesgo b."),
     "by_class": ("{count} of each class", "{count} de cada clase"),
     "champion": ("champion", "la elegida"),
-    "class_share": ("accuracy on the test set", "exactitud en el conjunto de prueba"),
-    "class_share_percent": ("accuracy on the test set (%)", "exactitud en el conjunto de prueba (%)"),
+    "test_accuracy": ("accuracy on the test set (%)", "exactitud en el conjunto de prueba (%)"),
     "compared": (
         "{network}: the maps of {layer}, image by image",
         "{network}: los mapas de {layer}, imagen por imagen",
