@@ -28,8 +28,7 @@ from stages.core.figures import curves, scores, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.overview import accuracy_by_class, comparison, correlate, overview
 from stages.core.figures.style import BLUE, ORANGE
-from stages.core.figures.vocabulary import LANGUAGES, WORDS
-from stages.core.figures.words import Translator
+from stages.core.figures.words import LANGUAGES, WORDS, Translator
 from stages.core.networks import networks
 from stages.core.networks.layers import layer_table
 from tests.serve.networks import NETWORKS as GRAPHS

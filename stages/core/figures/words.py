@@ -1,11 +1,13 @@
 """Saying words and numbers in one language."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
-from stages.core.figures.vocabulary import LANGUAGES, WORDS
-
+LANGUAGES = ("en", "es")
+WORDS: dict[str, list[str]] = YAML(typ="safe").load(Path(__file__).with_suffix(".yaml").read_bytes())
 NARROW_SPACE = "\u202f"
 SPACE = "\u00a0"
 
