@@ -24,7 +24,7 @@ from stages import evaluate, render
 from stages.core.cli import files
 from stages.core.cli.paths import FIGURES, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
-from stages.core.figures import curves, scores, style
+from stages.core.figures import curves, inside, scores, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.overview import accuracy_by_class, comparison, correlate, overview
 from stages.core.figures.style import BLUE, ORANGE
@@ -465,6 +465,18 @@ def test_compared_maps_are_those_of_each_image_and_correlate_as_said(figures: Fi
     named = [f"no. {number}: {test.labels[number]}" for number in CHOSEN]
     assert [label.get_text() for label in alike.get_yticklabels()] == named
     assert [label.get_text() for label in alike.get_xticklabels()] == list(map(str, CHOSEN))
+
+
+def test_of_too_many_maps_the_first_are_shown_and_counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inside, "SHOWN", 4)
+    with style.applied():
+        figures = dict(render.draw(outcome_of("lenet_28"), datasets.load("test"), [0], Translator("en")))
+    activations = inspector_of("lenet_28").activations(datasets.load("test").images[:1])
+    axes = titled(figures["feature_maps_0"], "conv1")
+    np.testing.assert_array_equal(pictures(axes, 24), activations["conv1"][0, :4])
+    assert axes.get_title("right") == "convolution, 6 maps of 24×24, 4 of 6 shown"
+    assert len(pictures(figures["filters"].axes[0], 5)) == 4
+    assert said(figures["filters"], "4 of 6 shown.")
 
 
 @pytest.mark.parametrize("name", ["lenet_28/feature_maps_0", "lenet_28/compared_conv1"])
