@@ -79,10 +79,13 @@ class Waits(nn.Module):
 
 
 @needs_cuda
-def test_what_cannot_be_captured_is_trained_without_in_the_same_bits(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("network", ["mlp_64_128", "dropout_cnn"])
+def test_what_cannot_be_captured_is_trained_without_in_the_same_bits(
+    network: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     trainings = []
     for graph in (True, False):
-        running = trainer("mlp_64_128", graph)
+        running = trainer(network, graph)
         running.forward = nn.Sequential(Waits(), running.forward)
         trainings.append(fit(running))
     assert same(*trainings)

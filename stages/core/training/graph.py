@@ -55,11 +55,14 @@ class GraphedStep:
 
     def _capture(self) -> None:
         graph = torch.cuda.CUDAGraph()
+        random = torch.cuda.default_generators[torch.cuda.current_device()]
+        before = random.clone_state()
         try:
             with torch.cuda.graph(graph, stream=self.stream):
                 self.outputs = self.step(*self.inputs)
         except RuntimeError as error:
             self.works = False
+            random.graphsafe_set_state(before)  # torch leaves it as if the capture went on
             self.undo()
             torch.cuda.synchronize()
             reason = str(error).strip().splitlines()[0]
