@@ -104,7 +104,7 @@ def noise(accuracy: dict[str, list[float]]) -> float:
 
 
 def run(folder: Path, *command: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(
         [sys.executable, *command], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )

@@ -27,7 +27,7 @@ from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network
 from stages.core.training import accelerator
 from stages.core.training.settings import Recipe
-from stages.core.training.trainer import Trainer, cross_entropy, evaluate
+from stages.core.training.trainer import Trainer, evaluate
 
 THEIRS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 SIDE = 2048  # of the matrices whose product gives the machine's rate
@@ -60,7 +60,7 @@ def main(loop: str, network: str, seed: int, other: str | None = None) -> None:
 
 def accuracy(network: Network, test: LabelledImages, where: str) -> float:
     images, labels = (torch.from_numpy(array).to(where) for array in (test.images, test.labels))
-    return evaluate(network, images, labels.long(), cross_entropy)[1]
+    return evaluate(network, images, labels.long())[1]
 
 
 class Pictures(Dataset[Any]):
@@ -85,7 +85,7 @@ def notebook(network: str, recipe: Recipe, train: LabelledImages, seed: int, whe
     loader = DataLoader(Pictures(train), batch_size=recipe.batch_size, shuffle=recipe.shuffle)
     optimizer = THEIRS[recipe.optimizer](built.parameters(), lr=recipe.lr)
     criterion = nn.CrossEntropyLoss()
-    plain(built)
+    built.train()
     clock, total = Clock(where), 0.0
     for images, labels in loader:
         optimizer.zero_grad()
@@ -94,16 +94,6 @@ def notebook(network: str, recipe: Recipe, train: LabelledImages, seed: int, whe
         optimizer.step()
         total += loss.item()
     return {"network": built, "seconds": clock.seconds(), "precision": "fp32", "matmul": 0.0}
-
-
-def plain(network: Network) -> None:
-    """torch's own layers in the place of ours."""
-    for name, layer in network.named_children():
-        if isinstance(layer, nn.Dropout):
-            setattr(network, name, nn.Dropout(layer.p))
-        if isinstance(layer, nn.MaxPool2d):
-            setattr(network, name, nn.MaxPool2d(layer.kernel_size))
-    network.train()
 
 
 def cifra(

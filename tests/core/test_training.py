@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,16 @@ from stages.core.data.datasets import LabelledImages
 from stages.core.networks import networks
 from stages.core.training import trainer as training
 from stages.core.training.history import Epoch, History
-from stages.core.training.settings import Compute, Recipe
+from stages.core.training.settings import Compute, Entry, Recipe
 from stages.core.training.trainer import Trainer
 from tests.workspace import PARAMS, easy_images
 
 NETWORKS = sorted(PARAMS["models"])
-SPEED = Compute(precision="fp32", layout="channels_last", compile="none")
+COMPUTE = Compute(precision="fp32", layout="channels_last", compile="none")
 
 
 def recipe(network: str = "mlp_64_128", **changes: Any) -> Recipe:
-    return Recipe.model_validate(PARAMS["models"][network] | {"epochs": 2, "batch_size": 16} | changes)
+    return Entry.model_validate(PARAMS["models"][network] | {"epochs": 2, "batch_size": 16} | changes).on("mnist")
 
 
 def trainer(network: str = "mlp_64_128", seed: int = 1, **changes: Any) -> Trainer:
@@ -28,7 +29,7 @@ def trainer(network: str = "mlp_64_128", seed: int = 1, **changes: Any) -> Train
     chosen = recipe(network, **changes)
     shape = networks.input_shape(network, (1, 28, 28))
     built = networks.build(network, shape, 10, **chosen.layers)
-    return Trainer(built, chosen, seed, "cpu", SPEED, (chosen.augment or {}).get("mnist"))
+    return Trainer(built, chosen, seed, "cpu", COMPUTE, chosen.augment)
 
 
 def labelled(count: int, seed: int = 0, size: int = 28) -> LabelledImages:
@@ -93,14 +94,14 @@ def test_evaluation_does_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPat
     images, labels = torch.from_numpy(labelled(20).images), torch.arange(20) % 10
     wanted = torch.nn.functional.cross_entropy(network(images.float() / 255), labels)
     monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
-    loss, _ = training.evaluate(network, images, labels, training.LOSSES["cross_entropy"])
+    loss, _ = training.evaluate(network, images, labels)
     assert loss == pytest.approx(float(wanted), rel=1e-6)
 
 
 def test_evaluation_switches_dropout_off() -> None:
     running = trainer("dropout_cnn")
     images, labels = torch.from_numpy(labelled(20).images), torch.arange(20) % 10
-    assert len({training.evaluate(running.network, images, labels, running.loss) for _ in range(3)}) == 1
+    assert len({training.evaluate(running.network, images, labels) for _ in range(3)}) == 1
 
 
 def test_a_batch_larger_than_the_set_is_one_line() -> None:
@@ -111,9 +112,18 @@ def test_a_batch_larger_than_the_set_is_one_line() -> None:
 
 
 def orders(shuffle: bool, epochs: int = 3, seed: int = 1) -> list[list[int]]:
-    running = trainer(shuffle=shuffle, seed=seed)
-    epochs_of = [running._batches(50, running._generator(epoch)) for epoch in range(1, epochs + 1)]
-    return [torch.cat(batches).tolist() for batches in epochs_of]
+    """The numbers of the images as they come to the network, by epoch."""
+    seen: list[int] = []
+    running = trainer(shuffle=shuffle, seed=seed, epochs=epochs)
+
+    def note(module: torch.nn.Module, inputs: tuple[Tensor]) -> None:
+        seen.extend((inputs[0][:, 0, 0, 0] * 255).round().int().tolist() if module.training else [])
+
+    running.forward.register_forward_pre_hook(note)
+    numbered = labelled(50)
+    numbered.images[:, 0, 0, 0] = np.arange(50)
+    running.fit(numbered, labelled(20, 1), lambda *_: None, lambda _: None)
+    return [seen[start : start + 50] for start in range(0, len(seen), 50)]
 
 
 def test_unshuffled_batches_come_as_they_lie_in_every_epoch() -> None:
@@ -208,20 +218,106 @@ def test_a_smoothed_label_asks_for_less_than_certainty(loss: str) -> None:
     ("schedule", "rates"), [("constant", [1, 1, 1, 1, 1]), ("linear_warmup_decay", [0, 1, 2 / 3, 1 / 3, 0])]
 )
 def test_the_learning_rate_follows_its_schedule(schedule: str, rates: list[float]) -> None:
-    running = trainer(schedule=schedule, lr=2.0, epochs=4)
-    assert [running._learning_rate(epochs) for epochs in range(5)] == pytest.approx([2 * rate for rate in rates])
+    running = trainer(schedule=schedule, lr=0.1, epochs=4, batch_size=10)
+    rates_seen = noting(running, lambda: None)[0]
+    fit(running, count=20)
+    assert rates_seen[::2] == pytest.approx([0.1 * rate for rate in rates[:4]])
+    assert len(rates_seen) == 8
 
 
-def test_averaged_weights_are_kept_and_lag_behind() -> None:
-    running = fit(trainer("best_cnn", filters=[4, 4], ema_epochs=0.5, epochs=1))
-    kept, now = running.best_weights["fc1.weight"], running.network.state_dict()["fc1.weight"]
-    assert not torch.equal(kept, now)
-    assert torch.equal(kept, running.averaged.state_dict()["fc1.weight"])
+def noting(running: Trainer, what: Callable[[], Any]) -> tuple[list[float], list[Any]]:
+    """The learning rate of each step, and what is seen after it."""
+    rates: list[float] = []
+    seen: list[Any] = []
+    step = running.optimizer.step
+
+    def noted(lr: float) -> None:
+        rates.append(lr)
+        step(lr)
+        seen.append(what())
+
+    running.optimizer.step = noted  # type: ignore[method-assign, assignment]
+    return rates, seen
+
+
+@pytest.mark.parametrize("name", ["fc1.weight", "norm1.running_var"])
+def test_what_is_kept_is_the_mean_of_the_weights_of_so_many_epochs(name: str) -> None:
+    """From the first step on, with no part of the random weights of the start."""
+    running = trainer("best_cnn", filters=[4, 4], ema_epochs=1.0, epochs=1)
+    seen = noting(running, lambda: running.network.state_dict()[name].clone())[1]
+    fit(running)
+    torch.testing.assert_close(running.best_weights[name], torch.stack(seen).mean(0))
+
+
+def test_an_average_of_less_than_the_run_leaves_its_beginning_behind() -> None:
+    running = trainer("best_cnn", filters=[4, 4], ema_epochs=0.5, epochs=4)
+    seen = noting(running, lambda: running.network.state_dict()["fc1.weight"].clone())[1]
+    fit(running)
+    kept = running.averaged.state_dict()["fc1.weight"]
+    late, early = (float((kept - torch.stack(part).mean(0)).abs().mean()) for part in (seen[-4:], seen[:4]))
+    assert late < early
 
 
 def test_an_average_over_no_more_than_a_step_is_the_weights() -> None:
     running = fit(trainer("best_cnn", filters=[4, 4], ema_epochs=0.01, epochs=1))
     assert torch.equal(running.best_weights["fc1.weight"], running.network.state_dict()["fc1.weight"])
+
+
+def test_the_averaged_weights_are_what_is_evaluated() -> None:
+    running = fit(trainer("best_cnn", filters=[4, 4], ema_epochs=1.0, epochs=1))
+    held = labelled(20, 1)
+    images, labels = torch.from_numpy(held.images), torch.from_numpy(held.labels).long()
+    last = running.history.epochs[-1]
+    assert training.evaluate(running.averaged, images, labels) == (last.validation_loss, last.validation_accuracy)
+    assert training.evaluate(running.network, images, labels)[0] != last.validation_loss
+
+
+@pytest.mark.parametrize("changes", [{"label_smoothing": 0.3}, {"loss": "mse"}], ids=str)
+def test_the_validation_loss_is_plain_cross_entropy_whatever_is_trained_by(changes: dict[str, Any]) -> None:
+    running = fit(trainer(epochs=1, **changes))
+    held = labelled(20, 1)
+    logits = running.network.eval().requires_grad_(False)(torch.from_numpy(held.images).float() / 255)
+    wanted = torch.nn.functional.cross_entropy(logits, torch.from_numpy(held.labels).long())
+    assert running.history.epochs[0].validation_loss == pytest.approx(float(wanted), rel=1e-5)
+
+
+def weights_after(**changes: Any) -> bytes:
+    found = fit(trainer("best_cnn", **({"filters": [4, 4], "augment": None} | changes))).best_weights
+    return b"".join(value.numpy().tobytes() for value in found.values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weight_decay": 0.5},
+        {"label_smoothing": 0.5},
+        {"schedule": "constant"},
+        {"ema_epochs": 0.0},
+        {"augment": {"rotation": 20.0}},
+        {"augment": {"mnist": {"rotation": 20.0}}},
+        {"optimizer": "adam"},
+        {"loss": "mse"},
+        {"shuffle": False},
+        {"lr": 0.02},
+        {"batch_size": 20},
+        {"epochs": 1},
+    ],
+    ids=str,
+)
+def test_every_option_of_a_recipe_has_an_effect(changes: dict[str, Any]) -> None:
+    assert weights_after(**changes) != weights_after()
+
+
+def test_an_augmentation_for_another_data_set_has_none() -> None:
+    assert weights_after(augment={"digits": {"rotation": 20.0}}) == weights_after()
+
+
+def test_weight_decay_makes_weights_smaller() -> None:
+    size = {
+        decay: float(fit(trainer(optimizer="adamw", lr=0.01, weight_decay=decay)).best_weights["fc1.weight"].norm())
+        for decay in (0.0, 1.0)
+    }
+    assert size[1.0] < size[0.0]
 
 
 @pytest.mark.parametrize("network", NETWORKS)

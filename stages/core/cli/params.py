@@ -12,7 +12,7 @@ from ruamel.yaml.error import YAMLError
 from stages.core.cli.errors import UserError
 from stages.core.cli.settings import Section, unknown
 from stages.core.data.settings import Augment, Dataset, Digits, Split, Subset
-from stages.core.training.settings import Compute, Computes, Entry, Recipe
+from stages.core.training.settings import Compute, Computes, CudaCompute, Entry, Recipe
 
 PARAMS = Path("params.yaml")
 
@@ -130,6 +130,7 @@ SECTIONS: dict[str, type[Section]] = {
     "render": Render,
     "compute": Computes,
     **dict.fromkeys(Computes.model_fields, Compute),
+    "cuda": CudaCompute,
 }
 
 

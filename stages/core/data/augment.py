@@ -1,6 +1,9 @@
-"""Other images of the same things, made afresh for every batch: small changes of place, shape and stroke."""
+"""Other images of the same things, made afresh for every batch: small changes of place, shape and stroke.
 
-from collections.abc import Callable
+The chance is drawn on the CPU for a whole epoch, so that every device and every size of batch gets the same.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import radians
 
@@ -22,38 +25,50 @@ DRAWN = {
     "bend": 2 * NODES**2,
 }
 
-Draws = dict[str, Tensor]
+Plan = tuple[Tensor, Tensor, Tensor]
+"""Of N images: the mapping [N, 2, terms of `_sheet`], the stroke [N, 1] and the centre of the hole in pixels [N, 2]."""
+
+
+def draw(count: int, generator: torch.Generator) -> Tensor:
+    """[count, chances], from -1 to 1. An image takes as many whatever the settings, so that one leaves the others'."""
+    return torch.rand(count, sum(DRAWN.values()), generator=generator) * 2 - 1
+
+
+def plan(drawn: Tensor, settings: Augment, height: int, width: int) -> Plan:
+    """What `draw` means for images of that size, evenly from minus to plus what the settings allow."""
+    draws = dict(zip(DRAWN, drawn.split(list(DRAWN.values()), dim=1), strict=True))
+    hole = (draws["hole"] + 1) / 2 * torch.tensor([width, height])
+    return _mapping(draws, settings, height, width), settings.stroke * draws["stroke"], hole
 
 
 def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Tensor:
-    """Each image is changed by chance, evenly from minus to plus what the settings allow.
+    """Each image of [N, C, H, W] uint8, changed by chance: floats from 0 to 1 of the same shape."""
+    planned = plan(draw(len(images), generator), settings, *images.shape[2:])
+    return changed(images, settings, planned)
+
+
+def changed(images: Tensor, settings: Augment, plan: Sequence[Tensor]) -> Tensor:
+    """Each image, changed by its part of the plan.
 
     Batches that fit the processor's cache (up to some 300 images of 28×28) take half the time of larger ones.
 
     Args:
-        images: [N, C, H, W] uint8, light on a ground of 0, on any device.
-        generator: of the CPU, so that every device gets the same.
+        images: [N, C, H, W] uint8, light on a ground of 0.
+        plan: on the same device.
 
     Returns:
         The same shape on the same device, from 0 to 1.
     """
+    mapping, stroke, hole = plan
     height, width = images.shape[2:]
-    draws = _draw(len(images), generator)
-    values = _with_stroke(images, settings.stroke * draws["stroke"])
-    mapping = _mapping(draws, settings, height, width).to(images.device)
+    values = _with_stroke(images, stroke) if settings.stroke else images / 255
     with torch.autocast(images.device.type, enabled=False):  # a position needs more than the 8 bits of bf16
         grid = (mapping @ _sheet(height, width, images.device)).unflatten(2, (height, width))
         moved = functional.grid_sample(values, grid.permute(0, 2, 3, 1), align_corners=False)
-    return _with_hole(moved, settings.random_erasing, draws["hole"]) if settings.random_erasing else moved
+    return _with_hole(moved, settings.random_erasing, hole) if settings.random_erasing else moved
 
 
-def _draw(count: int, generator: torch.Generator) -> Draws:
-    """From -1 to 1. An image takes as many whatever the settings, so that changing one leaves the others' chance."""
-    drawn = torch.rand(count, sum(DRAWN.values()), generator=generator) * 2 - 1
-    return dict(zip(DRAWN, drawn.split(list(DRAWN.values()), dim=1), strict=True))
-
-
-def _mapping(draws: Draws, settings: Augment, height: int, width: int) -> Tensor:
+def _mapping(draws: dict[str, Tensor], settings: Augment, height: int, width: int) -> Tensor:
     """[N, 2, terms]: how much each term of `_sheet` adds to x and y of where a pixel is fetched, from -1 to 1."""
     rotation, shear = radians(settings.rotation) * draws["rotation"], settings.shear * draws["shear"]
     wide, tall = (1 + settings.scale * draws["scale"]).split(1, dim=1)
@@ -81,9 +96,7 @@ def _sheet(height: int, width: int, device: torch.device) -> Tensor:
 
 def _with_stroke(images: Tensor, change: Tensor) -> Tensor:
     """From 0 to 1, strokes thicker by up to a pixel on each side (change 1), or thinner (-1)."""
-    if not change.any():
-        return images / 255
-    change = change.to(images.device).view(-1, 1, 1, 1)
+    change = change.view(-1, 1, 1, 1)
     extreme = torch.where(change > 0, _spread(images, torch.maximum), _spread(images, torch.minimum))
     return torch.lerp(images.float(), extreme.float(), change.abs()) / 255
 
@@ -100,13 +113,9 @@ def _spread(images: Tensor, choose: Callable[..., Tensor]) -> Tensor:
 
 
 def _with_hole(images: Tensor, side: float, centre: Tensor) -> Tensor:
-    """A square of that many pixels a side, anywhere, turned to ground.
-
-    Args:
-        centre: [N, 2], x and y, from -1 to 1.
-    """
+    """A square of that many pixels a side, anywhere, turned to ground."""
     height, width = images.shape[2:]
-    x, y = ((centre + 1) / 2 * torch.tensor([width, height])).to(images.device).split(1, dim=1)
+    x, y = centre.split(1, dim=1)
     rows = (torch.arange(height, device=images.device) + 0.5 - y).abs() < side / 2
     columns = (torch.arange(width, device=images.device) + 0.5 - x).abs() < side / 2
     return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0)

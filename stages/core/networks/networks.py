@@ -15,7 +15,7 @@ from torch import nn
 
 from stages.core.cli.errors import UserError
 from stages.core.cli.settings import unknown
-from stages.core.networks.modules import Dropout, MaxPool2d, Norm
+from stages.core.networks.modules import Norm
 from stages.core.training.settings import Recipe
 
 Shape = tuple[int, ...]
@@ -45,10 +45,10 @@ class Network(nn.Sequential):
         self._add("sigmoid", nn.Sigmoid())
 
     def add_pool(self, size: int) -> None:
-        self._add("pool", MaxPool2d(size))
+        self._add("pool", nn.MaxPool2d(size))
 
     def add_dropout(self, share: float) -> None:
-        self._add("dropout", Dropout(share))
+        self._add("dropout", nn.Dropout(share))
 
     def add_flatten(self) -> None:
         self._add("flatten", nn.Flatten())

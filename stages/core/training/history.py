@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class Epoch:
-    """Means over the images of an epoch; those of training are taken while the weights still move."""
+    """Means over the images of an epoch. Those of training are taken while the weights still move, of the loss that is
+    trained by, on changed images; the validation loss is plain cross-entropy."""
 
     epoch: int
     train_loss: float

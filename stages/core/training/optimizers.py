@@ -20,19 +20,26 @@ class Optimizer:
         self.weight_decay = weight_decay
         self.state: dict[str, list[Tensor]] = {}
 
-    def step(self, lr: float) -> None:
-        """Change the weights by their gradients, and forget those."""
+    def step(self, lr: float | Tensor) -> None:
+        """Change the weights by their gradients, and forget those.
+
+        Args:
+            lr: a tensor where the step is captured as a graph, which reads it afresh at each replay.
+        """
         with torch.no_grad():
             self._update([weight.grad for weight in self.weights if weight.grad is not None], lr)
+        self.zero_grad()
+
+    def zero_grad(self) -> None:
         for weight in self.weights:
             weight.grad = None
 
-    def _update(self, gradients: list[Tensor], lr: float) -> None:
+    def _update(self, gradients: list[Tensor], lr: float | Tensor) -> None:
         raise NotImplementedError
 
 
 class SGD(Optimizer):
-    def _update(self, gradients: list[Tensor], lr: float) -> None:
+    def _update(self, gradients: list[Tensor], lr: float | Tensor) -> None:
         torch._fused_sgd_(
             self.weights, gradients, [],
             lr=lr, weight_decay=self.weight_decay, momentum=0.0, dampening=0.0, nesterov=False, maximize=False,
@@ -53,7 +60,7 @@ class Adam(Optimizer):
             "step": [torch.zeros((), dtype=torch.float32, device=weight.device) for weight in self.weights],
         }
 
-    def _update(self, gradients: list[Tensor], lr: float) -> None:
+    def _update(self, gradients: list[Tensor], lr: float | Tensor) -> None:
         torch._foreach_add_(self.state["step"], 1)
         self.update(
             self.weights, gradients, self.state["mean"], self.state["square"], [], self.state["step"],

@@ -18,9 +18,13 @@ class Compute(Section):
     compile: Literal["none", "default", "reduce-overhead", "max-autotune"]
 
 
+class CudaCompute(Compute):
+    graph: bool = True  # a step of the training is captured once and replayed
+
+
 class Computes(Section):
     cpu: Compute
-    cuda: Compute
+    cuda: CudaCompute
     mps: Compute
 
 

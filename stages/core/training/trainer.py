@@ -2,17 +2,21 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from stages.core.cli.errors import UserError
-from stages.core.data.augment import augment
+from stages.core.data.augment import changed, draw, plan
 from stages.core.data.datasets import LabelledImages
 from stages.core.data.settings import Augment
 from stages.core.networks.networks import Network
+from stages.core.training.graph import GraphedStep, Step
 from stages.core.training.history import Epoch, History
 from stages.core.training.optimizers import OPTIMIZERS, SCHEDULES
 from stages.core.training.settings import Compute, Recipe
@@ -21,6 +25,8 @@ EVALUATION_BATCH = 1000
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 Loss = Callable[[Tensor, Tensor, float], Tensor]
+Rate = float | Tensor
+"""A number on a CPU; elsewhere a tensor, which a graph reads afresh at each replay."""
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -71,6 +77,8 @@ class Trainer:
         self.averaged = copy.deepcopy(network) if recipe.ema_epochs else network  # what is evaluated and kept
         self.history = History()
         self.best_weights: dict[str, Tensor] = {}
+        self.graph = getattr(compute, "graph", False) and compute.compile == "none"
+        self._take: Step | None = None
 
     def fit(
         self,
@@ -96,9 +104,7 @@ class Trainer:
             number = len(self.history.epochs) + 1
             try:
                 losses, correct = self._train_epoch(images, labels, number, on_step)
-                validation_loss, validation_accuracy = evaluate(
-                    self.averaged, *held_out, self.loss, self.recipe.label_smoothing
-                )
+                validation_loss, validation_accuracy = evaluate(self.averaged, *held_out)
             except RuntimeError as error:
                 raise out_of_memory(error, self.recipe.batch_size) or error from None
             train_loss = _mean(losses, self.recipe.batch_size, len(labels))
@@ -119,34 +125,68 @@ class Trainer:
         self, images: Tensor, labels: Tensor, epoch: int, on_step: Callable[[int, int, float], None]
     ) -> tuple[list[float], int]:
         self.forward.train()
-        losses = []
+        take = self._graphed(images, labels)
+        losses: list[Tensor] = []
         correct = torch.zeros((), dtype=torch.long, device=self.accelerator)
-        random = self._generator(epoch)
-        batches = self._batches(len(labels), random)
-        for step, batch in enumerate(batches):
-            wanted = labels[batch]
-            logits = self._logits(self._input(images[batch], random))
-            loss = self.loss(logits, wanted, self.recipe.label_smoothing)
-            loss.backward()
-            self.optimizer.step(self._learning_rate(epoch - 1 + step / len(batches)))
-            self._average(len(batches))
-            losses.append(loss.detach())
-            correct += (logits.detach().argmax(1) == wanted).sum()
-            if step % 20 == 0:  # reading a value makes an accelerator wait
-                on_step(epoch, step, float(losses[-1]))
+        with take.on_stream() if isinstance(take, GraphedStep) else nullcontext():
+            for step, inputs in enumerate(self._inputs(len(labels), images.shape[2:], epoch)):
+                loss, right = take(*inputs)
+                losses.append(loss.clone())
+                correct += right
+                if step % 20 == 0:  # reading a value makes an accelerator wait
+                    on_step(epoch, step, float(losses[-1]))
         return torch.stack(losses).tolist(), int(correct)
 
-    def _generator(self, epoch: int) -> torch.Generator:
-        """An epoch's own, so that it can be repeated alone."""
-        return torch.Generator().manual_seed(self.seed * 1_000 + epoch)
+    def _graphed(self, images: Tensor, labels: Tensor) -> Step:
+        """The step on that set, as a graph where there is one: the same over all epochs of it."""
+        if self._take is None:
+            step = partial(self._step, images, labels)
+            self._take = GraphedStep(step, self.optimizer.zero_grad) if self.graph else step
+        return self._take
 
-    def _batches(self, count: int, random: torch.Generator) -> list[Tensor]:
-        """The indices of each batch."""
+    def _step(
+        self, images: Tensor, labels: Tensor, batch: Tensor, lr: Rate, share: Rate, *plan: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Change the weights by a batch of indices; its loss, and how many of it were right.
+
+        Nothing here waits for the accelerator or depends on a value, so that it can be captured.
+        """
+        wanted = labels[batch]
+        inputs = changed(images[batch], self.changes, plan) if self.changes else as_input(images[batch])
+        logits = self._logits(inputs)
+        loss = self.loss(logits, wanted, self.recipe.label_smoothing)
+        loss.backward()
+        self.optimizer.step(lr)
+        self._average(share)
+        return loss.detach(), (logits.detach().argmax(1) == wanted).sum()
+
+    def _inputs(self, count: int, size: Sequence[int], epoch: int) -> Iterator[tuple[Any, ...]]:
+        """Of each step of an epoch: the indices of its batch, learning rate, share of the average, plan of the changes.
+
+        Drawn on the CPU, and uploaded at once to another accelerator.
+        """
+        random = torch.Generator().manual_seed(self.seed * 1_000 + epoch)  # an epoch's own: it can be repeated alone
         order = torch.randperm(count, generator=random) if self.recipe.shuffle else torch.arange(count)
-        return list(order.to(self.accelerator).split(self.recipe.batch_size))
+        batches = order.to(self.accelerator).split(self.recipe.batch_size)
+        rates = [self._learning_rate(epoch - 1 + step / len(batches)) for step in range(len(batches))]
+        done = (epoch - 1) * len(batches)
+        shares = [self._share(done + step, len(batches)) for step in range(1, len(batches) + 1)]
+        if self.accelerator == "cpu":
+            yield from zip(batches, rates, shares, *self._plans(count, size, random), strict=True)
+        else:
+            tensors = (torch.tensor(values, device=self.accelerator).unbind() for values in (rates, shares))
+            yield from zip(batches, *tensors, *self._plans(count, size, random), strict=True)
 
-    def _input(self, images: Tensor, random: torch.Generator) -> Tensor:
-        return augment(images, self.changes, random) if self.changes else as_input(images)
+    def _plans(self, count: int, size: Sequence[int], random: torch.Generator) -> list[Sequence[Tensor]]:
+        """The parts of the plan, each by batches; none if images are not changed."""
+        if not self.changes:
+            return []
+        drawn = draw(count, random).split(self.recipe.batch_size)  # on a CPU a vector's end may round differently
+        plans = [plan(part, self.changes, *size) for part in drawn]
+        if self.accelerator == "cpu":
+            return list(zip(*plans, strict=True))
+        whole = (torch.cat(parts).to(self.accelerator) for parts in zip(*plans, strict=True))
+        return [part.split(self.recipe.batch_size) for part in whole]
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """In bf16 the layers compute in it where it is safe; weights and loss stay in fp32."""
@@ -157,12 +197,22 @@ class Trainer:
     def _learning_rate(self, epochs: float) -> float:
         return self.recipe.lr * SCHEDULES[self.recipe.schedule](epochs / self.recipe.epochs)
 
+    def _share(self, step: int, steps: int) -> float:
+        """By which the averaged weights follow at that step: about the mean of the last `ema_epochs` epochs, and until
+        so many are done of all there were, for the random weights of the start have no place in it."""
+        return 1 / max(1.0, min(step, self.recipe.ema_epochs * steps))
+
     @torch.no_grad()
-    def _average(self, steps: int) -> None:
-        """Let the averaged weights follow: about the mean of the last `ema_epochs` epochs, of as many steps each."""
-        if self.averaged is not self.network:
-            share = min(1.0, 1 / (self.recipe.ema_epochs * steps))
-            torch._foreach_lerp_(list(_values(self.averaged)), list(_values(self.network)), share)
+    def _average(self, share: Rate) -> None:
+        if self.averaged is self.network:
+            return
+        kept, now = list(_values(self.averaged)), list(_values(self.network))
+        if isinstance(share, float):
+            torch._foreach_lerp_(kept, now, share)
+        else:
+            further = torch._foreach_sub(now, kept)
+            torch._foreach_mul_(further, share)
+            torch._foreach_add_(kept, further)
 
     def _note(self, epoch: Epoch, losses: list[float]) -> None:
         if not all(map(math.isfinite, [*losses, epoch.validation_loss])):
@@ -182,16 +232,17 @@ def as_input(images: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def evaluate(
-    network: Network, images: Tensor, labels: Tensor, loss: Loss, smoothing: float = 0.0
-) -> tuple[float, float]:
-    """Loss and accuracy, each a mean over the images; in fp32, as the exported network will answer."""
+def evaluate(network: Network, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Cross-entropy and accuracy, each a mean over the images; in fp32, as the exported network will answer.
+
+    Plain cross-entropy whatever a network is trained by, so that networks compare.
+    """
     network.eval()
     forward = network.reordered()
     total, correct = 0.0, 0
     for batch, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
         logits = forward(as_input(batch))
-        total += float(loss(logits, wanted, smoothing)) * len(wanted)
+        total += float(functional.cross_entropy(logits, wanted)) * len(wanted)
         correct += int((logits.argmax(1) == wanted).sum())
     return total / len(labels), correct / len(labels)
 
