@@ -6,31 +6,61 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export ORT_DISABLE_TELEMETRY := 1
+export UV_SYSTEM_CERTS := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# The scripts of an environment hold its path: of one that was moved nothing is used, and it is made anew.
+MOVED := $(shell [ ! -e $(VENV)/.installed ] || [ "$$(cat $(VENV)/.installed)" = "$(CURDIR)" ] || echo moved)
+
+# By uv, in a quarter of pip's time; by pip, where uv cannot be had or finds no index. Both demand the hashes.
+define install
+$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock && \
+	$(BIN)/python -m uv pip install --python $(BIN)/python --require-hashes -r $(1) || \
+	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(1)
+endef
 
 .PHONY: all
 all: setup  ## set up, run the pipeline, print the results
-	dvc repro
+	@python -m cifra results --whose
+	python -m dvc repro
 	@python -m cifra results
 
 .PHONY: setup
 setup: $(VENV)/.installed  ## make .venv and install what requirements.lock pins
 
-$(VENV)/.installed: requirements.lock
+.PHONY: repository
+repository:
+	@git rev-parse --git-dir >/dev/null 2>&1 || grep -qs 'no_scm = true' .dvc/config .dvc/config.local || { \
+		git rev-parse --git-dir 2>&1 | grep -q dubious && \
+		echo "error: this folder belongs to another user: git config --global --add safe.directory '$(CURDIR)'" || \
+		echo "error: DVC needs a git repository, which this folder is not: run git init (or add no_scm = true under [core] in .dvc/config, to do without experiments)"; \
+		exit 2; } >&2
+
+$(VENV)/.installed: requirements.lock requirements-uv.lock $(MOVED) | repository
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "error: Cifra needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + ": try make PYTHON=python3.13")'
+	$(if $(MOVED),rm -rf $(VENV))
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(call install,requirements.lock)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@echo "$(CURDIR)" >$@
+
+.PHONY: moved
+moved:
+	@echo "this folder was moved: $(VENV) is made anew"
+
+$(VENV)/.tested: requirements-test.lock $(VENV)/.installed
+	$(call install,requirements-test.lock)
 	@touch $@
 
 .PHONY: test
-test: setup  ## run all tests
-	pytest
+test: $(VENV)/.tested  ## run all tests
+	python -m pytest
 
 .PHONY: lint
-lint: setup  ## formatting, lint, types, and whether a fault is known of a package
-	ruff format --check .
-	ruff check .
-	mypy
+lint: $(VENV)/.tested  ## formatting, lint, types, and whether a fault is known of a package
+	python -m ruff format --check .
+	python -m ruff check .
+	python -m mypy
 	@python -m bench.audit
 
 .PHONY: ui
@@ -64,13 +94,18 @@ fuzz: setup  ## spoiled bytes for MINUTES (10) to each of what parses bytes
 
 .PHONY: clean
 clean:  ## delete what the pipeline made, but not .venv, downloads, MLflow's runs or DVC's cache
-	rm -rf data/raw data/split weights results figures models/*.onnx models/samples.* reports/*_*.csv .checkpoints
+	rm -rf data/raw data/split weights models results figures champion samples int8 .checkpoints \
+		reports/figures reports/training.csv reports/predictions.csv
+
+COMPILE := python -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --no-annotate --python-version 3.11
 
 .PHONY: lock
 lock: setup  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--all-extras --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --extra pipeline pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --extra test pyproject.toml --constraint requirements.lock -o requirements-test.lock
+	echo uv | $(COMPILE) --upgrade - -o requirements-uv.lock
 
 .PHONY: sbom
 sbom:  ## write sbom.json, the bill of materials of requirements.lock (CycloneDX)

@@ -1,4 +1,4 @@
-"""Ask the package index whether a fault is known of a package that requirements.lock pins; part of `make lint`.
+"""Ask the package index whether a fault is known of a package that is pinned; part of `make lint`.
 
     python -m bench.audit
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.clone import ROOT
 
-LOCK = ROOT / "requirements.lock"
+LOCK = ROOT / "requirements-test.lock"  # which holds all of requirements.lock
 LIMIT_S = 300
 COMMAND = [
     *(sys.executable, "-m", "pip_audit", "--requirement", str(LOCK), "--require-hashes", "--disable-pip"),

@@ -1,15 +1,16 @@
 """What a run of the pipeline leaves, in a form that compares."""
 
 import hashlib
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from cifra.health import OF_DVC
-
 TOPS = ("data", "weights", "models", "model_info", "champion", "metrics", "results", "reports", "samples", "figures")
+
+OF_DVC = re.compile(r"\.[\w-]{22}\.tmp")  # what it makes while it links a file
 
 Hashes = Mapping[str, str]
 

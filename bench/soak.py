@@ -135,7 +135,7 @@ def traces(said: str) -> list[str]:
 
 def mended(broken: Clone, said: str) -> Clone:
     """DVC writes two of its own files in place, and may die in between: then the doctor says what to do."""
-    with broken.start("python", "-m", "cifra.doctor") as doctor:
+    with broken.start("python", "-m", "cifra", "doctor") as doctor:
         advice = doctor.communicate()[0]
     lines = re.findall(r"^(?:\.dvc/tmp/rwlock|dvc\.lock) .*`(rm [^`]*)`$", advice, re.MULTILINE)
     if not lines:

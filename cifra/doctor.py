@@ -1,32 +1,40 @@
-"""Find what stops people: broken state of DVC or MLflow, packages, space, rights, ports. Changes nothing.
+"""Find what stops people: packages, git, DVC, MLflow, space, rights, ports. Changes nothing.
 
-    python -m cifra doctor
+    cifra doctor
 
 Prints a line for each trouble, with the command that mends it. Exit codes: 0 nothing found, 1 something found.
-It needs nothing but Python itself, since packages may be what is missing.
+For a report of a fault, add what `dvc doctor` and `mlflow doctor` say.
 """
 
+import getpass
 import os
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, requires, version
+from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import NamedTuple
 
-from cifra import health
-from cifra.health import Finding, Findings
-from stages.core.cli.command import command
-
-PYTHONS = ((3, 11), (3, 13))
 NEEDED_BYTES = 2 * 10**9  # a run on MNIST with its cache, and some room
-PACKAGES = Path("requirements.lock")
-INSTALL = f"python -m pip install --require-hashes -r {PACKAGES}"
+LOCK = Path("requirements.lock")
+INSTALL = f"`make`, or `python -m pip install --require-hashes -r {LOCK}`"
+RWLOCK = Path(".dvc/tmp/rwlock")
 PORTS = {
-    "8000": "`python -m serve --port 8001`, if it is not your own server",
+    "8000": "`cifra serve --port 8001`, if it is not your own server",
     os.environ.get("CIFRA_UI_PORT", "5000"): "`CIFRA_UI_PORT=5001 make ui`, if it is not your own MLflow",
 }
+
+
+class Finding(NamedTuple):
+    what: str
+    mend: str
+
+
+Findings = Iterator[Finding]
 
 
 def main() -> int:
@@ -38,53 +46,101 @@ def main() -> int:
     return int(bool(found))
 
 
-def python() -> Findings:
-    low, high = PYTHONS
-    if not low <= sys.version_info[:2] <= high:
-        yield Finding(
-            f"Python is {sys.version.split()[0]}, not 3.11 to 3.13", "`rm -r .venv && make PYTHON=python3.13`"
-        )
-
-
 def place() -> Findings:
     if not Path("params.yaml").exists():
         yield Finding("params.yaml is not here", "run this, and everything, at the root of the repository (`cd`)")
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        version = sys.version.split()[0]
+        yield Finding(f"Python is {version}, not 3.11 to 3.13", "`rm -r .venv && make PYTHON=python3.13`")
 
 
 def packages() -> Findings:
-    """What requirements.lock pins for this machine and is not installed."""
-    if not PACKAGES.exists():
-        return
-    try:
-        from packaging.requirements import Requirement
-    except ModuleNotFoundError:
-        yield Finding("packages are missing", f"`{INSTALL}`")
-        return
-    lines = PACKAGES.read_text(encoding="utf-8").splitlines()
-    pinned = [Requirement(line.rstrip("\\ ")) for line in lines if line[:1].isalnum()]
-    wanted = [pin.name for pin in pinned if pin.marker is None or pin.marker.evaluate()]
-    missing = [name for name in wanted if not installed(name)]
+    """What the lock file pins for every machine and is not there, and what does not fit together."""
+    installed = {str(found.name).lower().replace("_", "-") for found in distributions()}
+    pinned = (
+        re.findall(r"^([\w.-]+)==[^\s;]+ \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE) if LOCK.exists() else []
+    )
+    missing = [name for name in pinned if name not in installed]
     if missing:
-        yield Finding(f"{len(missing)} packages are missing ({', '.join(missing[:5])})", f"`{INSTALL}`")
+        yield Finding(f"{len(missing)} packages are missing ({', '.join(missing[:5])})", INSTALL)
+    for line in said("pip", "check")[1].splitlines():
+        if " has requirement " in line:
+            yield Finding(line.rstrip("."), INSTALL)
 
 
-def installed(name: str) -> str:
-    """Its version, empty if it is not."""
+def environment() -> Findings:
+    """Of an environment whose folder was moved, the commands and `activate` hold the old path."""
+    activate = Path(sys.prefix, "bin", "activate")
+    if not activate.exists():
+        return
+    made = re.search(r"VIRTUAL_ENV=(?:\$\(cygpath )?['\"]?(/[^'\"\n]+?)['\"]?$", activate.read_text(), re.MULTILINE)
+    if made and not Path(made[1]).exists():
+        yield Finding(f"{sys.prefix} was made as {made[1]} and then moved", "`make`, which makes it anew")
+
+
+def git() -> Findings:
+    """DVC finds its repository by git's, and an experiment is a commit."""
+    if not shutil.which("git"):
+        yield Finding("git is not installed", "install it; without, `dvc config core.no_scm true` (no experiments)")
+        return
+    where = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True, check=False)
+    if "dubious ownership" in where.stderr:
+        yield Finding(
+            "this folder belongs to another user", f"`git config --global --add safe.directory '{Path.cwd()}'`"
+        )
+    elif where.returncode:
+        yield Finding("this is no git repository", "`git init`, or `dvc config core.no_scm true` (no experiments)")
+    for setting, variable in (("name", "NAME"), ("email", "EMAIL")):
+        has = subprocess.run(["git", "config", f"user.{setting}"], capture_output=True, check=False).stdout.strip()
+        if not has and not os.environ.get(f"GIT_COMMITTER_{variable}"):
+            yield Finding(
+                f"git has no user.{setting}, which `dvc exp run` needs", f"`git config --global user.{setting} …`"
+            )
+
+
+def user() -> Findings:
     try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
+        getpass.getuser()
+    except (KeyError, OSError):
+        yield Finding(f"user {os.getuid()} has no name, which DVC asks for", "`export LOGNAME=cifra`")
 
 
-def torch_pair() -> Findings:
-    """A torchvision built for another torch fails at import, with words that lead nowhere."""
-    vision, torch = installed("torchvision"), installed("torch")
-    with suppress(ModuleNotFoundError):
-        from packaging.requirements import Requirement
+def dvc() -> Findings:
+    """What DVC itself cannot get past: dvc.yaml, dvc.lock, its own lock."""
+    code, text = said("dvc", "status", "--json")
+    if code and "git repository" not in text:
+        line = " ".join(text.split())[:300]
+        mend = (
+            f"`rm {RWLOCK}`" if "RWLock" in text else "`git checkout dvc.lock`" if "dvc.lock" in text else "as it says"
+        )
+        yield Finding(f"DVC: {line}", mend)
 
-        for wanted in map(Requirement, requires("torchvision") or [] if vision and torch else []):
-            if wanted.name == "torch" and not wanted.specifier.contains(torch, prereleases=True):
-                yield Finding(f"torchvision {vision} needs torch{wanted.specifier}, not {torch}", f"`{INSTALL}`")
+
+def mlflow() -> Findings:
+    """A store that cannot be read, and experiments that were deleted in the page, where no run can be logged."""
+    if not Path("mlflow.db").exists() and not os.environ.get("MLFLOW_TRACKING_URI"):
+        return
+    try:
+        from mlflow.entities import ViewType
+
+        from stages.core.tracking import store
+
+        deleted = store.connect().search_experiments(ViewType.DELETED_ONLY)
+    except Exception as error:  # of a database, of the network, of MLflow itself
+        line = str(error).splitlines()[0][:200]
+        yield Finding(
+            f"MLflow's store does not work ({line})", "`rm mlflow.db && dvc repro --force track`, if it is local"
+        )
+        return
+    for one in deleted:
+        mend = f"`mlflow experiments restore --experiment-id {one.experiment_id}`"
+        yield Finding(f"MLflow's experiment {one.name} is deleted", mend)
+
+
+def said(module: str, *arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    return done.returncode, done.stderr.strip() or done.stdout
 
 
 def space() -> Findings:
@@ -92,20 +148,10 @@ def space() -> Findings:
         free = shutil.disk_usage(folder).free
         if free < NEEDED_BYTES:
             yield Finding(f"{Path(folder).absolute()} has only {free / 10**9:.1f} GB left", mend)
-
-
-def rights() -> Findings:
-    for folder in [Path(), Path(".dvc"), health.RWLOCK.parent, health.CHECKPOINTS, *health.PUBLISHED]:
-        if not folder.is_dir():
-            continue
         try:
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
-            name = folder.absolute()
-            yield Finding(
-                f"{name} cannot be written ({error.strerror})", f"`sudo chown -R $USER '{name}'`, `chmod u+w`"
-            )
+            yield Finding(f"{Path(folder).absolute()} cannot be written ({error.strerror})", "`chmod u+w`, `chown`")
 
 
 def ports() -> Findings:
@@ -118,8 +164,4 @@ def ports() -> Findings:
                 yield Finding(f"port {port} is taken", instead)
 
 
-STATE = [health.rwlock, health.lock, health.mlflow_store, health.leftovers, health.checkpoints]
-CHECKS = [python, place, packages, torch_pair, space, rights, ports, *STATE]
-
-if __name__ == "__main__":
-    command(main, __doc__)
+CHECKS = [place, packages, environment, git, user, dvc, mlflow, space, ports]

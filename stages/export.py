@@ -49,6 +49,7 @@ def main(network: str) -> None:
         "epochs": training["epochs"],
         "best_epoch": training["best_epoch"],
         **size(trained, shape, data),
+        "computed": {name: training[name] for name in ("accelerator", "precision", "torch")},
         "parity": parity,
         "layers": layers.layer_table(trained, shape),
     }

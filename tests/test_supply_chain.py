@@ -12,7 +12,7 @@ import pytest
 from bench import audit
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted(path for folder in ("serve", "stages") for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(path for folder in ("cifra", "serve", "stages") for path in (ROOT / folder).rglob("*.py"))
 UNSAFE_MODULES = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 UNSAFE_CALLS = {"torch.load", "torch.save", "torch.jit.load", "onnx.hub.load", "eval", "exec"}
 
@@ -66,23 +66,43 @@ def test_what_is_safe_may_be_used(source: str) -> None:
     assert list(unsafe(source)) == []
 
 
-def test_every_dependency_is_pinned_with_hashes() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    pins = re.split(r"\n(?=[\w-])", text)
-    assert len(pins) > 100
-    assert [
-        pin.split()[0] for pin in pins if not re.match(r"[\w.-]+(\[[\w,]+\])?==\S+ .*--hash=sha256:", pin, re.S)
-    ] == []
+LOCKS = sorted(path.name for path in ROOT.glob("*.lock") if path.name != "dvc.lock")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_dependencies_come_from_the_index_alone() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert re.findall(r"^(?:-e|.*(?:@ (?:file|git|https?):|--(?:extra-)?index-url|--find-links)).*", text, re.M) == []
+def pins(lock: str) -> dict[str, str]:
+    """What stands about each package, by its name and version."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    return {pin.split()[0]: pin for pin in re.split(r"\n(?=[\w-])", text)}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_dependency_is_pinned_with_hashes(lock: str) -> None:
+    held = pins(lock)
+    assert len(held) > (0 if "uv" in lock else 100)
+    assert [pin for pin, text in held.items() if not re.match(r"\S+==\S+ .*--hash=sha256:", text, re.DOTALL)] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_dependencies_come_from_the_index_alone(lock: str) -> None:
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert re.findall(r"^(?:-e|.*(?:@ (?:file|git)|--(?:extra-)?index-url|--find-links)).*", text, re.MULTILINE) == []
+
+
+def test_tests_run_with_what_users_have() -> None:
+    assert pins("requirements.lock").keys() <= pins("requirements-test.lock").keys()
+
+
+def test_what_make_installs_has_no_test_tools() -> None:
+    names = {pin.partition("==")[0] for pin in pins("requirements.lock")}
+    assert names & {"pytest", "ruff", "mypy", "playwright", "hypothesis", "pip-audit"} == set()
+    assert names >= {"dvc", "mlflow", "torch", "onnxruntime"}
 
 
 def test_installing_demands_the_hashes() -> None:
-    installs = re.findall(r"pip install .*-r requirements\.lock", (ROOT / "Makefile").read_text(encoding="utf-8"))
-    assert installs
+    installs = re.findall(r"pip install.*(?:-r|--requirement) .*", MAKEFILE)
+    assert len(installs) >= 3
     assert all("--require-hashes" in line for line in installs)
 
 
@@ -128,5 +148,5 @@ def test_where_nobody_can_be_asked_it_is_said_and_lint_goes_on(
 
 
 def test_lint_asks() -> None:
-    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    recipe = MAKEFILE.partition("\nlint:")[2].partition("\n\n")[0]
     assert "python -m bench.audit" in recipe

@@ -16,10 +16,10 @@ from serve.inference.limits import MODEL_BYTES, MODEL_NODES, MODEL_OPERATIONS, M
 IMAGE, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
 # fmt: off
 OPERATORS = frozenset({
-    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Constant", "Conv", "Div", "Dropout", "Elu",
-    "Flatten", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
-    "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "PRelu", "ReduceMean", "Relu", "Reshape", "Selu",
-    "Sigmoid", "Softmax", "Softplus", "Squeeze", "Sub", "Tanh",
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Constant", "Conv", "DequantizeLinear", "Div",
+    "Dropout", "Elu", "Flatten", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish",
+    "Identity", "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "PRelu", "QuantizeLinear", "ReduceMean",
+    "Relu", "Reshape", "Selu", "Sigmoid", "Softmax", "Softplus", "Squeeze", "Sub", "Tanh",
 })
 # fmt: on
 Shapes = dict[str, tuple[int, ...]]
@@ -167,7 +167,10 @@ def _check_cost(graph: onnx.GraphProto, shapes: Shapes) -> None:
 
 def _operations_per_element(node: onnx.NodeProto, weights: Shapes, shapes: Shapes) -> int:
     if node.op_type == "Conv":
-        return prod((weights.get(node.input[1]) or shapes.get(node.input[1], ()))[1:])
+        name = node.input[
+            1
+        ]  # of int8 weights, which are computed, the shape is among those without the first dimension
+        return prod(weights[name][1:] if name in weights else shapes.get(name, ()))
     if node.op_type in ("Gemm", "MatMul"):
         return max(shapes.get(node.input[0], (1,)), default=1)
     kernel = [attribute.ints for attribute in node.attribute if attribute.name == "kernel_shape"]

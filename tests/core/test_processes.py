@@ -87,7 +87,7 @@ def test_who_is_alive(process: int, alive: bool) -> None:
     assert processes.is_alive(process) is alive
 
 
-def test_an_interruption_while_garbage_is_collected_is_not_lost() -> None:
+def test_an_interruption_while_garbage_is_collected_is_not_lost_and_wakes_who_sleeps() -> None:
     class Garbage:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGTERM)
@@ -96,8 +96,10 @@ def test_an_interruption_while_garbage_is_collected_is_not_lost() -> None:
         Garbage()
         time.sleep(10)
 
+    started = time.monotonic()
     with pytest.raises(processes.Interrupted), processes.interruptible():
         work()
+    assert time.monotonic() - started < 5
 
 
 def test_another_fault_while_garbage_is_collected_is_told_to_who_listened_before(

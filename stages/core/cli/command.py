@@ -1,4 +1,4 @@
-"""What every stage shares on the command line: a real --help, exit codes, and errors in one line."""
+"""What every stage and tool shares on the command line: a real --help, exit codes, and errors in one line."""
 
 import gc
 import inspect
@@ -17,27 +17,27 @@ from stages.core.cli.errors import UserError
 def command(main: Callable[..., int | None], usage: str) -> None:
     """Run a stage from the shell.
 
-    Exit codes: 0 done, 1 failed, 2 a mistake to mend, 130 interrupted (143 by SIGTERM), 141 nobody reads any more.
+    Exit codes: 0 done, 1 failed, 2 invalid input, 130 interrupted (143 by SIGTERM), 141 nobody reads any more.
     """
-    gc.freeze()  # what was imported stays until the end, and need not be taken apart there: half a second of torch
+    gc.freeze()  # what was imported stays; to take torch apart at the end costs two seconds
     gc.enable()
     parser = ArgumentParser(
         prog=_prog(Path(inspect.getfile(main))),
         description=usage,
         formatter_class=RawDescriptionHelpFormatter,
     )
-    for parameter in inspect.signature(main).parameters.values():
-        _add(parser, parameter)
+    add_arguments(parser, main)
     arguments: dict[str, Any] = vars(parser.parse_args())
     try:
         with processes.interruptible():
             code = main(**arguments)
             print(end="", flush=True)
     except BrokenPipeError:
-        _be_silent()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python would try once more at its end
         sys.exit(141)
     except UserError as error:
-        sys.exit(_say(error))
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt as interruption:
         sys.exit(_say_what_is_left(interruption))
     if code:
@@ -48,28 +48,19 @@ def _prog(module: Path) -> str:
     return f"python -m stages.{module.stem}" if module.parent.name == "stages" else f"cifra {module.stem}"
 
 
-def _add(parser: ArgumentParser, parameter: Parameter) -> None:
-    """What has a default is an option; `Annotated` gives the line of help."""
-    about = getattr(parameter.annotation, "__metadata__", ["an entry of models: in params.yaml"])[0]
-    if parameter.default is Parameter.empty:
-        parser.add_argument(parameter.name, help=about)
-    else:
-        parser.add_argument(f"--{parameter.name}", default=parameter.default, help=about)
+def add_arguments(parser: ArgumentParser, main: Callable[..., int | None]) -> None:
+    """Of the function's own: what has a default is an option, `Annotated` gives the line of help."""
+    for name, parameter in inspect.signature(main).parameters.items():
+        about = getattr(parameter.annotation, "__metadata__", ["an entry of models: in params.yaml"])[0]
+        if parameter.default is Parameter.empty:
+            parser.add_argument(name, help=about)
+        elif parameter.default is False:
+            parser.add_argument(f"--{name}", action="store_true", help=about)
+        else:
+            parser.add_argument(f"--{name}", default=parameter.default, help=about)
 
 
 def _say_what_is_left(interruption: KeyboardInterrupt) -> int:
     again = ["`dvc repro` runs this stage again"] if "DVC_STAGE" in os.environ else []
     print(": ".join(["interrupted", *getattr(interruption, "__notes__", again)]), file=sys.stderr, flush=True)
     return getattr(interruption, "exit_code", 130)
-
-
-def _be_silent() -> None:
-    """Else Python would try once more at its end, and tell of its failure."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-
-
-def _say(error: UserError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code

@@ -9,27 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from psutil import Process
+import psutil
 
 LOOK_S = 0.5
+Report = Callable[["sys.UnraisableHookArgs"], Any]
 
 
 def is_alive(process: int) -> bool:
-    """On Windows, where asking would need another way, every process passes for alive."""
-    if sys.platform == "win32":
-        return True
-    if process <= 0:
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return process > 0 and psutil.pid_exists(process)
 
 
 def end_with_dvc() -> None:
@@ -38,13 +27,11 @@ def end_with_dvc() -> None:
         threading.Thread(target=_watch, args=(_up_to_dvc(),), daemon=True, name="parents").start()
 
 
-def _up_to_dvc() -> "list[tuple[Process, int]]":
+def _up_to_dvc() -> list[tuple[psutil.Process, int]]:
     """Each process with the number of its parent, from ours to the child of DVC: between them may stand a shell.
 
     What DVC starts has DVC_STAGE in its environment, and DVC itself has not.
     """
-    import psutil
-
     process = psutil.Process()
     chain = [(process, process.ppid())]
     with suppress(psutil.Error):  # a process of another user or of the system: not one between DVC and us
@@ -54,10 +41,8 @@ def _up_to_dvc() -> "list[tuple[Process, int]]":
     return chain
 
 
-def _watch(chain: "list[tuple[Process, int]]") -> None:
+def _watch(chain: list[tuple[psutil.Process, int]]) -> None:
     """Whoever loses its parent is given another one at once, even while that parent is a zombie."""
-    import psutil
-
     with suppress(psutil.NoSuchProcess):
         while all(process.ppid() == parent for process, parent in chain):
             time.sleep(LOOK_S)
@@ -92,11 +77,19 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def _interrupt_again(report: "Callable[[sys.UnraisableHookArgs], Any]", ignored: "sys.UnraisableHookArgs") -> None:
-    """Python ignores what is raised while it collects garbage: the signal would be lost."""
+def _interrupt_again(report: Report, ignored: "sys.UnraisableHookArgs") -> None:
+    """Python ignores what is raised in a finalizer: without this the signal would be lost."""
     if isinstance(ignored.exc_value, Interrupted):
         number = ignored.exc_value.exit_code - 128
         signal.signal(number, _interrupt)
-        threading.Timer(0.01, signal.raise_signal, [number]).start()
+        threading.Timer(0.01, _signal_main_thread, [number]).start()
     else:
         report(ignored)
+
+
+def _signal_main_thread(number: int) -> None:
+    """A signal to another thread is kept until the main one wakes, which may sleep for long."""
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)

@@ -1,9 +1,7 @@
 """The data sets as their authors published them, decoded into arrays and checked."""
 
-import gzip
 import io
 import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +10,21 @@ from numpy.typing import NDArray
 
 from stages.core.cli.errors import UserError
 from stages.core.sources import digits
-from stages.core.sources.fetch import RemoteFile, fetch
+from stages.core.sources.fetch import RemoteFile, fetch, unpacked
 
 Array = NDArray[np.uint8]
 DIGITS = tuple("0123456789")
+# MD5 of what is packed in a published file, by its own: of train-images, train-labels, t10k-images, t10k-labels.
+CONTENT = {
+    "f68b3c2dcbeaaa9fbdd348bbdeb94873": "6bbc9ace898e44ae57da46a324031adb",  # MNIST
+    "d53e105ee54ea40749a09fcbcd1e9432": "a25bea736e30d166cdddb491f175f624",
+    "9fb629c4189551a2d022fa330f9573f3": "2646ac647ad5339dbf082846283269ea",
+    "ec29112dd5afa0611ce80d1b7f02629c": "27ae3e4e09519cfbb04c329615203637",
+    "8d4fb7e6c68d591d4c3dfef9ec88bf0d": "f4a8712d7a061bf5bd6d2ca38dc4d50a",  # FashionMNIST
+    "25c81989df183df01b3e8a0aad5dffbe": "9018921c3c673c538a1fc5bad174d6f9",
+    "bef4ecab320f06d8554ea6380940ec79": "8181f5470baa50b63fa0f6fddb340f0a",
+    "bb300cfdad3c16e7a12a480ee83cd310": "15d484375f8d13e6eb1aabb0c3f46965",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ def _mnist_like(dataset: str) -> Source:
     table = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[dataset]
     classes = DIGITS if dataset == "mnist" else tuple(table.classes)
     originals = [
-        RemoteFile(table.__name__, name, md5, [mirror + name for mirror in table.mirrors])
+        RemoteFile(table.__name__, name, md5, [mirror + name for mirror in table.mirrors], CONTENT.get(md5, ""))
         for name, md5 in table.resources
     ]
     return _from_idx(classes, originals)
@@ -101,13 +110,10 @@ IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(">u1"), 0x0C: np.dtype(">i
 
 
 def decode_idx(packed: bytes, name: str) -> NDArray[Any]:
-    """The array in a gzipped IDX file (two zero bytes, type, rank, the sizes as big-endian int32, the values)."""
-    try:
-        data = gzip.decompress(packed)
-    except (OSError, EOFError, zlib.error):
-        raise UserError(f"{name} is not a whole gzip file: delete it and run again") from None
+    """The array in an IDX file, packed or not (two zero bytes, type, rank, sizes as big-endian int32, values)."""
+    data = unpacked(packed)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in IDX_TYPES:
-        raise UserError(f"{name} is not an IDX file: delete it and run again")
+        raise UserError(f"{name} is neither an IDX file nor a whole gzip file of one: delete it and run again")
     dtype, rank = IDX_TYPES[data[2]], data[3]
     if len(data) < 4 + 4 * rank or rank > 3:
         raise UserError(f"{name} ends inside its header or has more than 3 dimensions: delete it and run again")
