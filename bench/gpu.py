@@ -65,11 +65,13 @@ def epochs(network: str) -> dict[str, Any]:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         ours(network, 2, graph=True)
     seconds["graph"] = ours(network, EPOCHS + 1, graph=True)[1:]
+    types = {typed: median(ours(network, 4, True, typed)[1:]) for typed in ("fp32", "tf32", "bf16")}
     kernels = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6 / 2
     medians = {loop: round(median(values), 4) for loop, values in seconds.items()}
     return medians | {
         "precision": precision(network),
         "ratio": round(medians["notebook, 8 workers"] / medians["graph"], 2),
+        "by precision": {typed: round(value, 4) for typed, value in types.items()},
         "kernels": round(kernels / medians["graph"], 2),
     }
 
@@ -120,20 +122,20 @@ class timed:
         return float(self.events[0].elapsed_time(self.events[1])) / 1000
 
 
-def trainer(network: str, seed: int, graph: bool, **changes: Any) -> Trainer:
+def trainer(network: str, seed: int, graph: bool, typed: str | None = None, **changes: Any) -> Trainer:
     chosen = params.load()
     recipe = chosen.recipe(network).model_copy(update=changes)
     accelerator.make_deterministic(seed, chosen.threads)
-    typed = precision(network)
+    typed = typed or precision(network)
     accelerator.set_precision(typed)
     compute = chosen.compute_of(network, "cuda").model_copy(update={"precision": typed, "graph": graph})
     built = networks.build(network, (1, 28, 28), 10, **recipe.layers).cuda()
     return Trainer(built, recipe, seed, "cuda", compute, recipe.augment)
 
 
-def ours(network: str, count: int, graph: bool) -> list[float]:
+def ours(network: str, count: int, graph: bool, typed: str | None = None) -> list[float]:
     """Seconds of each epoch, without its evaluation on more than 100 images."""
-    running = trainer(network, 1, graph, epochs=count)
+    running = trainer(network, 1, graph, typed, epochs=count)
     train, held = datasets.load("train", copies=running.changes is None), datasets.load("validation")
     few = datasets.LabelledImages(held.images[:100], held.labels[:100])
     ends = [time.perf_counter()]

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from stages.core.figures import inside, overview, style, tables
-from stages.core.figures.vocabulary import WORDS
-from stages.core.figures.words import Translator
+from stages.core.figures.words import WORDS, Translator
 
 
 def placeholders(text: str) -> set[str | None]:

@@ -1,7 +1,8 @@
 """Every figure is compared with the numbers of the files that it is drawn from."""
 
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle, StepPatch
@@ -23,17 +24,16 @@ from stages import evaluate, render
 from stages.core.cli import files
 from stages.core.cli.paths import FIGURES, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
-from stages.core.figures import curves, scores, style
+from stages.core.figures import curves, inside, scores, style
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.overview import accuracy_by_class, comparison, correlate, overview
 from stages.core.figures.style import BLUE, ORANGE
-from stages.core.figures.vocabulary import LANGUAGES, WORDS
-from stages.core.figures.words import Translator
+from stages.core.figures.words import LANGUAGES, WORDS, Translator
 from stages.core.networks import networks
 from stages.core.networks.layers import layer_table
 from tests.serve.networks import NETWORKS as GRAPHS
 from tests.serve.networks import save
-from tests.workspace import PARAMS, Workspace, publish_split
+from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
 
 NAMES = {"lenet_28": "lenet_28", "mlp_64_128": "mlp", "lenet_32": "residual"}  # and whose graph stands in for it
 CHOSEN = [0, 3]  # test images
@@ -75,12 +75,16 @@ def publish_comparison() -> None:
     files.write_csv(REPORTS / "comparison.csv", rows)
 
 
-def publish_all() -> None:
+def publish_all(classes: Sequence[str] = CLASSES) -> None:
     publish_split(train=40, validation=20, test=30)
+    files.write_json(SPLIT / "dataset.json", datasets.metadata() | {"classes": classes})
     for name, graph in NAMES.items():
         publish_training(name)
         MODELS.mkdir(exist_ok=True)
-        save(MODELS, name, GRAPHS[graph]())
+        model = GRAPHS[graph]()
+        [named] = [entry for entry in model.metadata_props if entry.key == "cifra.classes"]
+        named.value = json.dumps(classes)
+        save(MODELS, name, model)
         evaluate.main(name)
     publish_comparison()
 
@@ -161,6 +165,10 @@ def pictures(axes: Axes, side: int) -> NDArray[np.float64]:
     return np.stack([each[::step, ::step] for each in found])
 
 
+def said(figure: Figure, text: str) -> bool:
+    return any(text in written.replace("\n", " ") for written in texts(figure))
+
+
 def titled(figure: Figure, name: str) -> Axes:
     [axes] = [axes for axes in figure.axes if axes.get_title("left").startswith(name)]
     return axes
@@ -231,6 +239,50 @@ def test_the_edge_filter_shows_what_it_makes_of_the_image(figures: Figures) -> N
     assert float(value.get_text()) == pytest.approx(result.max(), rel=0.01)
 
 
+def test_the_samples_are_counted(figures: Figures) -> None:
+    counts = "40 images to train on, 20 to choose by and 30 to test on, in 10 classes."
+    assert said(figures["samples"], counts)
+
+
+@pytest.mark.parametrize(
+    ("name", "panel", "axis", "unit"),
+    [
+        ("accuracy_by_class", 0, "x", 0.01),
+        ("comparison", 0, "y", 0.01),
+        ("comparison", 1, "x", 1),
+        ("lenet_28/epochs", 0, "y", 1),
+        ("lenet_28/epochs", 1, "y", 0.01),
+        ("lenet_28/steps", 0, "x", 1),
+        ("lenet_28/feature_maps_0", 5, "y", 1),
+    ],
+)
+def test_ticks_say_where_they_stand(figures: Figures, name: str, panel: int, axis: str, unit: float) -> None:
+    figures[name].draw_without_rendering()
+    axes = figures[name].axes[panel]
+    ticks = (axes.xaxis if axis == "x" else axes.yaxis).get_major_ticks()
+    labelled = [(tick.get_loc(), tick.label1.get_text()) for tick in ticks if tick.label1.get_text()]
+    assert len(labelled) > 1
+    for place, text in labelled:
+        number = text.replace("−", "-").replace(",", "").replace("\u00a0k", "e3").replace("\u00a0M", "e6")
+        assert float(number) * unit == pytest.approx(place, rel=0.01)
+
+
+def test_no_point_of_a_curve_is_out_of_sight(figures: Figures) -> None:
+    for axes in [*figures["lenet_28/steps"].axes, *figures["lenet_32/epochs"].axes, *figures["comparison"].axes]:
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        for line in axes.lines:
+            if line.get_transform() == axes.transData:
+                x, y = line.get_data()
+                assert left <= min(x) <= max(x) <= right
+                assert bottom <= min(y) <= max(y) <= top
+
+
+def test_the_scale_of_the_comparison_stretches_towards_all_right(figures: Figures) -> None:
+    transform = figures["comparison"].axes[0].yaxis.get_transform()
+    low, middle, high = transform.transform(np.array([[0.5], [0.75], [0.875]])).ravel()
+    assert high - middle == pytest.approx(middle - low)
+
+
 # How one network learnt
 
 
@@ -278,9 +330,9 @@ def test_epochs_show_their_columns_and_never_two_kinds_of_loss_together(
 @pytest.mark.parametrize(
     ("recipe", "said"),
     [
-        ({"loss": "cross_entropy"}, "cross-entropy (nats)"),
+        ({"loss": "cross_entropy"}, "cross-entropy in nats"),
         ({"loss": "mse"}, "mean squared error"),
-        ({"loss": "cross_entropy"} | SMOOTHED, "cross-entropy (nats), label smoothing 0.1, augmented images"),
+        ({"loss": "cross_entropy"} | SMOOTHED, "cross-entropy in nats, label smoothing 0.1, augmented images"),
     ],
 )
 def test_the_training_loss_is_called_what_it_is(recipe: dict[str, Any], said: str) -> None:
@@ -298,7 +350,11 @@ def test_the_confusion_matrix_shows_its_counts(figures: Figures) -> None:
     assert shown == wanted
     colours = axes.collections[0].get_array()
     for (column, row), _ in shown.items():
-        assert (colours[row, column] < 0) == (row == column)  # blue where it is right
+        assert np.sign(colours[row, column]) == (-1 if row == column else 1)  # blue where it is right
+    test = files.read_json(Path("metrics") / "lenet_28.json")["test"]
+    right = sum(int(cell["images"]) for cell in cells if cell["actual"] == cell["predicted"])
+    interval = f"{test['accuracy']:.1%} (95% interval {test['low']:.1%} to {test['high']:.1%})"
+    assert said(figures["lenet_28/confusion"], f"{right} of 30 test images right: {interval}.")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer of the network", "actual class")
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
 
@@ -318,10 +374,7 @@ def test_the_surest_mistakes_come_first_with_what_was_answered(figures: Figures)
         np.testing.assert_array_equal(axes.images[0].get_array(), images[int(row["image"])])
         assert axes.get_title() == row["actual"]
         assert axes.get_xlabel() == f"{row['predicted']}  {float(row['confidence']):.0%}"
-    assert any(
-        f"{len(wrong)} of 30 test images wrong" in text.replace("\n", " ")
-        for text in texts(figures["lenet_28/mistakes"])
-    )
+    assert said(figures["lenet_28/mistakes"], f"{len(wrong)} of 30 test images wrong")
 
 
 def test_a_network_without_mistakes_says_so(root: Path) -> None:
@@ -385,6 +438,8 @@ def test_feature_maps_are_the_activations_of_the_image(figures: Figures, network
             continue
         above, below = (patch.get_data().values for patch in axes.findobj(StepPatch))
         np.testing.assert_array_equal(above + below, value.ravel())
+        assert above.min() >= 0 >= below.max()
+        assert [patch.get_facecolor()[:3] for patch in axes.findobj(StepPatch)] == [to_rgb(ORANGE), to_rgb(BLUE)]
     bars = titled(figure, "probabilities").patches
     probabilities = inspector.answer_of(activations)[0]
     np.testing.assert_allclose([bar.get_height() for bar in bars], probabilities)
@@ -392,8 +447,9 @@ def test_feature_maps_are_the_activations_of_the_image(figures: Figures, network
         label.get_text() for label in titled(figure, "probabilities").get_xticklabels() if label.get_weight() == "bold"
     ]
     assert bold == [str(test.labels[number])]
-    said = f"It shows: {test.labels[number]}. The network says: {probabilities.argmax()} ({probabilities.max():.1%})."
-    assert any(said in text.replace("\n", " ") for text in texts(figure))
+    shown, answer = test.labels[number], f"{probabilities.argmax()} ({probabilities.max():.1%})"
+    assert said(figure, f"It shows: {shown}. The network says: {answer}.")
+    assert [text.get_text() for text in titled(figure, "probabilities").texts] == [f"{p:.0%}" for p in probabilities]
 
 
 def test_compared_maps_are_those_of_each_image_and_correlate_as_said(figures: Figures) -> None:
@@ -406,6 +462,21 @@ def test_compared_maps_are_those_of_each_image_and_correlate_as_said(figures: Fi
         np.testing.assert_array_equal(pictures(right, 8), maps[index])
     correlations = [f"{value:.2f}".replace("-", "−") for value in np.corrcoef(maps.reshape(2, -1)).ravel()]
     assert [text.get_text() for text in alike.texts] == correlations
+    named = [f"no. {number}: {test.labels[number]}" for number in CHOSEN]
+    assert [label.get_text() for label in alike.get_yticklabels()] == named
+    assert [label.get_text() for label in alike.get_xticklabels()] == list(map(str, CHOSEN))
+
+
+def test_of_too_many_maps_the_first_are_shown_and_counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inside, "SHOWN", 4)
+    with style.applied():
+        figures = dict(render.draw(outcome_of("lenet_28"), datasets.load("test"), [0], Translator("en")))
+    activations = inspector_of("lenet_28").activations(datasets.load("test").images[:1])
+    axes = titled(figures["feature_maps_0"], "conv1")
+    np.testing.assert_array_equal(pictures(axes, 24), activations["conv1"][0, :4])
+    assert axes.get_title("right") == "convolution, 6 maps of 24×24, 4 of 6 shown"
+    assert len(pictures(figures["filters"].axes[0], 5)) == 4
+    assert said(figures["filters"], "4 of 6 shown.")
 
 
 @pytest.mark.parametrize("name", ["lenet_28/feature_maps_0", "lenet_28/compared_conv1"])
@@ -514,6 +585,16 @@ def test_any_number_of_classes_fits(root: Path, classes: list[str]) -> None:
         for figure in (scores.confusion(changed, Translator("es")), accuracy_by_class([changed] * 9, Translator("es"))):
             assert texts(figure) >= set(classes)
             assert_legible(figure, "many classes")
+
+
+@pytest.mark.parametrize("name", ["Ankle boot", "a name as long as a sentence"])
+def test_long_names_of_classes_fit(workspace: Workspace, name: str) -> None:
+    classes = [f"{name} {digit}" for digit in range(10)]
+    publish_all(classes)
+    figures = drawn("es")
+    with style.applied():
+        for each in OF_ALL | {f"lenet_28/{each}" for each in OF_EACH | OF_CONVOLUTIONS}:
+            assert_legible(figures[each], each)
 
 
 def test_a_test_image_that_is_not_there_is_one_line(trained: Workspace) -> None:

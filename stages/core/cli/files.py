@@ -7,7 +7,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,6 @@ def read_json(path: Path) -> Any:
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(_read(path).decode())))
-
-
-def columns(rows: Sequence[Mapping[str, str]], *names: str) -> list[list[float]]:
-    """Those columns of a CSV as numbers."""
-    return [[float(row[name]) for row in rows] for name in names]
 
 
 def _read(path: Path) -> bytes:

@@ -18,7 +18,7 @@ DRAWN = ("convolution", "pooling", "dense")
 SHOWN = 128  # filters or maps of a layer
 TOGETHER = 256  # maps of all images that are compared
 UNITS = 32  # of a dense first layer
-HEAD = 0.35  # inches of a layer's name and what surrounds its maps
+HEAD = 0.42  # inches of a layer's name and what surrounds its maps
 
 
 @dataclass(frozen=True)
@@ -134,11 +134,11 @@ def _details(layer: Layer, value: Floats, t: Translator) -> str:
     if value.ndim == 1:
         return f"{kind}, {t('units', count=count)}"
     said = f"{kind}, {t('maps', count=count, size='×'.join(map(str, value.shape[1:])))}"
-    return ", ".join(filter(None, [said, first(count, SHOWN, t)]))
+    return f"{said}, {first(count, SHOWN, t)}".rstrip(", .")
 
 
 def first(count: int, shown: int, t: Translator) -> str:
-    return t("first", shown=shown, count=count) if shown < count else ""
+    return f"{t('first', shown=shown, count=count)}." if shown < count else ""
 
 
 def compared(looked: LayerActivations, layer: Layer, t: Translator) -> Figure:
@@ -146,7 +146,8 @@ def compared(looked: LayerActivations, layer: Layer, t: Translator) -> Figure:
     values = looked.activations[layer.name]
     count, maps = values.shape[:2]
     shown = min(maps, max(16, TOGETHER // count // 16 * 16))
-    note = f"{first(maps, shown, t)} {t('compared_note')} {t('bands') if (values < 0).any() else ''}".strip()
+    parts = [first(maps, shown, t), t("compared_note"), t("bands") if (values < 0).any() else ""]
+    note = " ".join(filter(None, parts))
     title = t("compared", network=looked.network, layer=layer.name)
     heights = [count * max(1.0, 0.8 * _height(values[0, :shown]) + HEAD), 0.8 + 0.35 * count]
     figure, body = page(title, note, height=1.0 + sum(heights))

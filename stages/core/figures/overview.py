@@ -16,7 +16,7 @@ from stages.core.data.datasets import LabelledImages
 from stages.core.figures import panels
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import BLUE, COLOURS, DIVERGING, FAINT, INK, ORANGE, YELLOW, page
-from stages.core.figures.words import Translator
+from stages.core.figures.words import Translator, clipped
 
 FIRST = 16
 OF_EACH = 8
@@ -50,7 +50,7 @@ def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -
     figure, body = page(t("samples", dataset=metadata["dataset"]), note, height=max(5.5, 1.4 + 0.42 * len(classes)))
     first, by_class = body.subplots(1, 2)
     images, labels = train.images[:FIRST, 0], train.labels[:FIRST]
-    panels.show(first, images, 4, labels=[classes[label] for label in labels])
+    panels.show(first, images, 4, labels=[clipped(classes[label]) for label in labels])
     first.set_title(t("first_images", count=len(images)), weight="bold")
     rows = np.full((len(classes), OF_EACH, *images.shape[1:]), panels.EMPTY)
     for label in range(len(classes)):
@@ -58,7 +58,7 @@ def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -
         rows[label, : len(found)] = found
     height = panels.show(by_class, rows.reshape(-1, *images.shape[1:]), OF_EACH).get_size()[0] / len(classes)
     for label, name in enumerate(classes):
-        by_class.text(-5, (label + 0.5) * height, name, ha="right", va="center")
+        by_class.text(-5, (label + 0.5) * height, clipped(name), ha="right", va="center")
     by_class.set_title(t("by_class", count=OF_EACH), weight="bold")
     return figure
 
@@ -113,7 +113,7 @@ def accuracy_by_class(outcomes: Sequence[Outcome], t: Translator) -> Figure:
     grid[0].xaxis.set_major_formatter(lambda value, _: t.short(100 * value))
     for axes in grid[count:]:
         axes.remove()
-    body.supxlabel(t("class_share_percent"), size=10)
+    body.supxlabel(t("test_accuracy"), size=10)
     return figure
 
 
@@ -136,7 +136,7 @@ def comparison(rows: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome], t
     for axes, cost in ((left, "parameters"), (right, "macs")):
         _costs(axes, rows, cost, t)
     _stretch(left, rows, t)
-    left.set_ylabel(t("class_share"))
+    left.set_ylabel(t("test_accuracy"))
     body.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9, handletextpad=0.3)
     return figure
 
@@ -166,10 +166,12 @@ def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, t: Translat
 def _stretch(axes: Axes, rows: Sequence[Mapping[str, str]], t: Translator) -> None:
     """Accuracy by the logarithm of what is missing to 1, so that 98 and 99 % stand as far apart as 50 and 75 %."""
     lowest, highest = min(float(row["low"]) for row in rows), max(float(row["high"]) for row in rows)
-    marks = [mark for mark in MARKS if lowest <= mark <= highest] or [lowest, highest]
+    marks = [mark for mark in MARKS if lowest <= mark <= highest]
+    if len(marks) < 3:
+        marks = list(MaxNLocator(3).tick_values(lowest, highest))
     axes.set_yscale("function", functions=(_missing, lambda value: 1 - np.exp(-value)))
+    axes.set_yticks(marks, [t.short(100 * mark) for mark in marks])
     axes.set_ylim(1 - (1 - lowest) * 1.15, 1 - (1 - min(highest, NEAREST)) / 1.2)
-    axes.set_yticks(marks, [t.percent(mark, int(mark > 0.99)) for mark in marks])
 
 
 def _missing(value: ArrayLike) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from stages.core.figures import panels
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import GRAYS, ORANGE, WIDTH, page
-from stages.core.figures.words import Translator
+from stages.core.figures.words import Translator, clipped
 
 MISTAKES = 15
 ACROSS = 5
@@ -56,7 +56,7 @@ def mistakes(outcome: Outcome, images: NDArray[np.uint8], t: Translator) -> Figu
         axes = body.add_subplot(rows, ACROSS, number)
         axes.imshow(images[int(row["image"])], cmap=GRAYS, vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
-        axes.set_title(row["actual"], loc="center")
-        answer = f"{row['predicted']}  {t.probability(float(row['confidence']), 0)}"
+        axes.set_title(clipped(row["actual"], 18), loc="center")
+        answer = f"{clipped(row['predicted'])}  {t.probability(float(row['confidence']), 0)}"
         axes.set_xlabel(answer, color=ORANGE)
     return figure

@@ -7,8 +7,11 @@ from textwrap import fill
 
 import matplotlib
 import matplotlib.style
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, SubFigure
+from PIL import Image
 
 from stages.core.cli import files
 
@@ -53,6 +56,9 @@ def publish(folder: Path, figures: Iterable[tuple[str, Figure]]) -> int:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Without a date or the name of a program, so that the same figure is the same bytes."""
-    figure.savefig(path, metadata={"Software": None})
+    """Pixels alone, no date or name of a program, so that the same figure is the same bytes."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # once, where savefig draws twice for the layout's sake
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    Image.fromarray(pixels).convert("RGB").save(path, dpi=(figure.dpi, figure.dpi))
     return path

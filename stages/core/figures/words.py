@@ -1,13 +1,19 @@
 """Saying words and numbers in one language."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
-from stages.core.figures.vocabulary import LANGUAGES, WORDS
-
+LANGUAGES = ("en", "es")
+WORDS: dict[str, list[str]] = YAML(typ="safe").load(Path(__file__).with_suffix(".yaml").read_bytes())
 NARROW_SPACE = "\u202f"
 SPACE = "\u00a0"
+
+
+def clipped(name: str, letters: int = 12) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 class Translator:

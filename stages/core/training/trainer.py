@@ -181,12 +181,12 @@ class Trainer:
         """The parts of the plan, each by batches; none if images are not changed."""
         if not self.changes:
             return []
-        drawn = draw(count, random).split(self.recipe.batch_size)  # on a CPU a vector's end may round differently
-        plans = [plan(part, self.changes, *size) for part in drawn]
-        if self.accelerator == "cpu":
+        drawn = draw(count, random)
+        if self.accelerator == "cpu":  # while the numbers of a batch are in the cache
+            plans = (plan(part, self.changes, *size) for part in drawn.split(self.recipe.batch_size))
             return list(zip(*plans, strict=True))
-        whole = (torch.cat(parts).to(self.accelerator) for parts in zip(*plans, strict=True))
-        return [part.split(self.recipe.batch_size) for part in whole]
+        whole = plan(drawn, self.changes, *size)
+        return [part.to(self.accelerator).split(self.recipe.batch_size) for part in whole]
 
     def _logits(self, inputs: Tensor) -> Tensor:
         """In bf16 the layers compute in it where it is safe; weights and loss stay in fp32."""
