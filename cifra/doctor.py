@@ -56,7 +56,7 @@ def place() -> Findings:
 
 def packages() -> Findings:
     """What the lock file pins for every machine and is not there, and what does not fit together."""
-    installed = {str(found.name).lower().replace("_", "-") for found in distributions()}
+    installed = {re.sub(r"[-_.]+", "-", str(found.name)).lower() for found in distributions()}
     pinned = (
         re.findall(r"^([\w.-]+)==[^\s;]+ \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE) if LOCK.exists() else []
     )
