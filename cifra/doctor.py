@@ -57,9 +57,8 @@ def place() -> Findings:
 def packages() -> Findings:
     """What the lock file pins for every machine and is not there, and what does not fit together."""
     installed = {re.sub(r"[-_.]+", "-", str(found.name)).lower() for found in distributions()}
-    pinned = (
-        re.findall(r"^([\w.-]+)==[^\s;]+ \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE) if LOCK.exists() else []
-    )
+    lock = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
+    pinned = re.findall(r"^([\w.-]+)==[^\s;]+ \\$", lock, re.MULTILINE)
     missing = [name for name in pinned if name not in installed]
     if missing:
         yield Finding(f"{len(missing)} packages are missing ({', '.join(missing[:5])})", INSTALL)

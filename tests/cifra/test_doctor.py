@@ -63,10 +63,8 @@ def test_another_python(healthy: Workspace, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_missing_packages_are_counted_and_named(healthy: Workspace) -> None:
-    hashed = " \\\n    --hash=sha256:00\n"
-    Path("requirements.lock").write_text(
-        f"numpy==2.0{hashed}ruamel-yaml==0.18{hashed}typing-extensions==4{hashed}not-there==1.0{hashed}other==1 ; sys_platform == 'nowhere'{hashed}"
-    )
+    pins = ["numpy==2.0", "ruamel-yaml==0.18", "not-there==1.0", "other==1 ; sys_platform == 'nowhere'"]
+    Path("requirements.lock").write_text("".join(f"{pin} \\\n    --hash=sha256:00\n" for pin in pins))
     assert only(healthy).startswith("1 packages are missing (not-there): `make`, or `python -m pip install")
 
 
