@@ -70,12 +70,9 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: plain(value) for key, value in row.items()} for row in rows)
+    for row in rows:
+        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
     write(path, text.getvalue().encode())
-
-
-def plain(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def read_json(path: Path) -> Any:
