@@ -90,6 +90,12 @@ def test_an_archive_of_the_source_without_git(workspace: Workspace) -> None:
     assert only(workspace).startswith("this is no git repository: `git init`, or `dvc config core.no_scm true`")
 
 
+def test_who_does_without_git_is_left_alone(workspace: Workspace) -> None:
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("[core]\n    no_scm = true\n")
+    assert findings(workspace) == []
+
+
 def test_a_machine_without_git(healthy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert only(healthy).startswith("git is not installed: ")
