@@ -184,8 +184,12 @@ class Connection(asyncio.BufferedProtocol):
         self._unread = b""
         self._parser.complete.clear()
         if not self.transport.is_closing():
-            self.transport.write_eof()
-            self.transport.resume_reading()
+            try:
+                self.transport.write_eof()
+            except OSError:  # the client has gone already, which nobody has told us yet
+                self.transport.abort()
+            else:
+                self.transport.resume_reading()
 
     # Bounds in time
 

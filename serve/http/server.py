@@ -110,7 +110,11 @@ async def _tick(app: App) -> None:
         app.date = formatdate(usegmt=True)
         now = time.perf_counter()
         for connection in list(app.connections):
-            connection.tick(now)
+            try:
+                connection.tick(now)
+            except Exception as error:  # of one connection, of which the others must not suffer
+                connection.transport.abort()
+                app.log.event("a connection failed", reason=str(error)[:300])
         app.log.flush()
         await asyncio.sleep(limits.TICK_SECONDS)
 

@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Work:
     done: Done
     queued: float
     deadline: float
+    alone: bool = False
+    """In a run of its own, after one with others that failed."""
 
 
 @dataclass
@@ -97,7 +99,8 @@ class Batcher:
         while self._queue and size < limits.BATCH_IMAGES:
             work = self._queue[0]
             count = len(work.images)
-            if batch and (work.model is not batch[0].model or size + count > limits.BATCH_IMAGES):
+            is_other = batch and (work.model is not batch[0].model or work.alone or batch[0].alone)
+            if is_other or (batch and size + count > limits.BATCH_IMAGES):
                 break
             self._queue.popleft()
             self.waiting -= count
@@ -111,18 +114,17 @@ class Batcher:
         return batch
 
     def _finish(self, batch: list[Work], started: float, result: Answer | Exception) -> None:
-        if isinstance(result, Exception) and len(batch) > 1:
-            for work in batch:  # one bad image must not spoil its neighbours
-                self._finish([work], started, _attempt(work.model, work.images))
+        if isinstance(result, Exception) and len(batch) > 1:  # one bad image must not spoil its neighbours
+            self._queue.extendleft(replace(work, alone=True) for work in reversed(batch))
+            self.waiting += sum(len(work.images) for work in batch)
+            self._scheduled = False
+            self._schedule()
             return
         self._count(batch, started, result)
-        if isinstance(result, Exception) or len(batch) == 1:
-            batch[0].done(result)
-        else:
-            _hand_out(batch, result)
         self._scheduled = False
         if self._queue:
-            self._schedule()
+            self._schedule()  # first of all: whatever an answer meets on its way out, the queue goes on
+        _hand_out(batch, result)
 
     def _count(self, batch: list[Work], started: float, result: Answer | Exception) -> None:
         statistics, images = self.statistics, sum(len(work.images) for work in batch)
@@ -149,9 +151,15 @@ def _attempt(model: Model, images: Images) -> Answer | Exception:
         return error
 
 
-def _hand_out(batch: list[Work], answer: Answer) -> None:
+def _hand_out(batch: list[Work], result: Answer | Exception) -> None:
+    """To each its part. One that cannot be given must not keep the others from theirs: it is told to the event loop."""
     start = 0
     for work in batch:
         end = start + len(work.images)
-        work.done(Answer(answer.logits[start:end], answer.probabilities[start:end]))
+        part = result if isinstance(result, Exception) else Answer(*(values[start:end] for values in result))
         start = end
+        try:
+            work.done(part)
+        except Exception as error:
+            context = {"message": "an answer could not be given", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
