@@ -102,7 +102,7 @@ COMPILE := python -m uv pip compile --quiet --universal --generate-hashes --no-e
 
 .PHONY: lock
 lock: setup  ## pin the newest versions that pyproject.toml allows
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	$(COMPILE) --upgrade --extra pipeline pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --extra test pyproject.toml --constraint requirements.lock -o requirements-test.lock
 	echo uv | $(COMPILE) --upgrade - -o requirements-uv.lock

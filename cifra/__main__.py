@@ -29,7 +29,11 @@ def main() -> int:
         sys.argv[1:2] = []
         from stages.core.cli.command import command
 
-        tool = importlib.import_module(f"cifra.{verb[0]}")
+        try:
+            tool = importlib.import_module(f"cifra.{verb[0]}")
+        except ModuleNotFoundError as error:
+            print(f"error: cifra {verb[0]} needs {error.name}: install what requirements.lock pins", file=sys.stderr)
+            return 2
         command(tool.main, tool.__doc__ or "")
         return 0
     parser().parse_args()

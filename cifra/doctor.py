@@ -17,24 +17,18 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import NamedTuple
 
 NEEDED_BYTES = 2 * 10**9  # a run on MNIST with its cache, and some room
 LOCK = Path("requirements.lock")
 INSTALL = f"`make`, or `python -m pip install --require-hashes -r {LOCK}`"
-RWLOCK = Path(".dvc/tmp/rwlock")
 PORTS = {
     "8000": "`cifra serve --port 8001`, if it is not your own server",
     os.environ.get("CIFRA_UI_PORT", "5000"): "`CIFRA_UI_PORT=5001 make ui`, if it is not your own MLflow",
 }
 
 
-class Finding(NamedTuple):
-    what: str
-    mend: str
-
-
-Findings = Iterator[Finding]
+Findings = Iterator[tuple[str, str]]
+"""What is wrong, and what mends it."""
 
 
 def main() -> int:
@@ -48,24 +42,23 @@ def main() -> int:
 
 def place() -> Findings:
     if not Path("params.yaml").exists():
-        yield Finding("params.yaml is not here", "run this, and everything, at the root of the repository (`cd`)")
+        yield "params.yaml is not here", "run this, and everything, at the root of the repository (`cd`)"
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         version = sys.version.split()[0]
-        yield Finding(f"Python is {version}, not 3.11 to 3.13", "`rm -r .venv && make PYTHON=python3.13`")
+        yield f"Python is {version}, not 3.11 to 3.13", "`rm -r .venv && make PYTHON=python3.13`"
 
 
 def packages() -> Findings:
     """What the lock file pins for every machine and is not there, and what does not fit together."""
-    installed = {str(found.name).lower().replace("_", "-") for found in distributions()}
-    pinned = (
-        re.findall(r"^([\w.-]+)==[^\s;]+ \\$", LOCK.read_text(encoding="utf-8"), re.MULTILINE) if LOCK.exists() else []
-    )
+    installed = {re.sub(r"[-_.]+", "-", str(found.name)).lower() for found in distributions()}
+    lock = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
+    pinned = re.findall(r"^([\w.-]+)==[^\s;]+ \\$", lock, re.MULTILINE)
     missing = [name for name in pinned if name not in installed]
     if missing:
-        yield Finding(f"{len(missing)} packages are missing ({', '.join(missing[:5])})", INSTALL)
+        yield f"{len(missing)} packages are missing ({', '.join(missing[:5])})", INSTALL
     for line in said("pip", "check")[1].splitlines():
         if " has requirement " in line:
-            yield Finding(line.rstrip("."), INSTALL)
+            yield line.rstrip("."), INSTALL
 
 
 def environment() -> Findings:
@@ -75,45 +68,40 @@ def environment() -> Findings:
         return
     made = re.search(r"VIRTUAL_ENV=(?:\$\(cygpath )?['\"]?(/[^'\"\n]+?)['\"]?$", activate.read_text(), re.MULTILINE)
     if made and not Path(made[1]).exists():
-        yield Finding(f"{sys.prefix} was made as {made[1]} and then moved", "`make`, which makes it anew")
+        yield f"{sys.prefix} was made as {made[1]} and then moved", "`make`, which makes it anew"
 
 
 def git() -> Findings:
-    """DVC finds its repository by git's, and an experiment is a commit."""
+    """DVC finds its repository by git's, unless it is told to do without, and an experiment is a commit."""
+    if any("no_scm = true" in path.read_text(encoding="utf-8") for path in Path(".dvc").glob("config*")):
+        return
     if not shutil.which("git"):
-        yield Finding("git is not installed", "install it; without, `dvc config core.no_scm true` (no experiments)")
+        yield "git is not installed", "install it; without, `dvc config core.no_scm true` (no experiments)"
         return
     where = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, text=True, check=False)
     if "dubious ownership" in where.stderr:
-        yield Finding(
-            "this folder belongs to another user", f"`git config --global --add safe.directory '{Path.cwd()}'`"
-        )
+        yield "this folder belongs to another user", f"`git config --global --add safe.directory '{Path.cwd()}'`"
     elif where.returncode:
-        yield Finding("this is no git repository", "`git init`, or `dvc config core.no_scm true` (no experiments)")
+        yield "this is no git repository", "`git init`, or `dvc config core.no_scm true` (no experiments)"
     for setting, variable in (("name", "NAME"), ("email", "EMAIL")):
         has = subprocess.run(["git", "config", f"user.{setting}"], capture_output=True, check=False).stdout.strip()
         if not has and not os.environ.get(f"GIT_COMMITTER_{variable}"):
-            yield Finding(
-                f"git has no user.{setting}, which `dvc exp run` needs", f"`git config --global user.{setting} …`"
-            )
+            yield f"git has no user.{setting}, which `dvc exp run` needs", f"`git config --global user.{setting} …`"
 
 
 def user() -> Findings:
     try:
         getpass.getuser()
     except (KeyError, OSError):
-        yield Finding(f"user {os.getuid()} has no name, which DVC asks for", "`export LOGNAME=cifra`")
+        yield f"user {os.getuid()} has no name, which DVC asks for", "`export LOGNAME=cifra`"
 
 
 def dvc() -> Findings:
     """What DVC itself cannot get past: dvc.yaml, dvc.lock, its own lock."""
     code, text = said("dvc", "status", "--json")
     if code and "git repository" not in text:
-        line = " ".join(text.split())[:300]
-        mend = (
-            f"`rm {RWLOCK}`" if "RWLock" in text else "`git checkout dvc.lock`" if "dvc.lock" in text else "as it says"
-        )
-        yield Finding(f"DVC: {line}", mend)
+        mends = {"RWLock": "`rm .dvc/tmp/rwlock`", "dvc.lock": "`git checkout dvc.lock`", "": "as it says"}
+        yield f"DVC: {' '.join(text.split())[:300]}", next(mend for word, mend in mends.items() if word in text)
 
 
 def mlflow() -> Findings:
@@ -128,13 +116,11 @@ def mlflow() -> Findings:
         deleted = store.connect().search_experiments(ViewType.DELETED_ONLY)
     except Exception as error:  # of a database, of the network, of MLflow itself
         line = str(error).splitlines()[0][:200]
-        yield Finding(
-            f"MLflow's store does not work ({line})", "`rm mlflow.db && dvc repro --force track`, if it is local"
-        )
+        yield f"MLflow's store does not work ({line})", "`rm mlflow.db && dvc repro --force track`, if it is local"
         return
     for one in deleted:
         mend = f"`mlflow experiments restore --experiment-id {one.experiment_id}`"
-        yield Finding(f"MLflow's experiment {one.name} is deleted", mend)
+        yield f"MLflow's experiment {one.name} is deleted", mend
 
 
 def said(module: str, *arguments: str) -> tuple[int, str]:
@@ -147,11 +133,11 @@ def space() -> Findings:
     for folder, mend in ((".", "`dvc gc --workspace` drops old results"), (tempfile.gettempdir(), "delete there")):
         free = shutil.disk_usage(folder).free
         if free < NEEDED_BYTES:
-            yield Finding(f"{Path(folder).absolute()} has only {free / 10**9:.1f} GB left", mend)
+            yield f"{Path(folder).absolute()} has only {free / 10**9:.1f} GB left", mend
         try:
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
-            yield Finding(f"{Path(folder).absolute()} cannot be written ({error.strerror})", "`chmod u+w`, `chown`")
+            yield f"{Path(folder).absolute()} cannot be written ({error.strerror})", "`chmod u+w`, `chown`"
 
 
 def ports() -> Findings:
@@ -161,7 +147,7 @@ def ports() -> Findings:
             try:
                 probe.bind(("127.0.0.1", int(port)))
             except OSError:
-                yield Finding(f"port {port} is taken", instead)
+                yield f"port {port} is taken", instead
 
 
 CHECKS = [place, packages, environment, git, user, dvc, mlflow, space, ports]

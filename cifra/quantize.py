@@ -11,18 +11,18 @@ is reports/int8.csv. How fast they are depends on the machine, is told for this 
 import hashlib
 import logging
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from timeit import timeit
 from typing import Annotated, Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quant_pre_process, quantize_static
 
+from serve.inference.model import Model
 from stages.core.cli import files, params
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import INT8, MODELS, REPORTS
@@ -54,23 +54,25 @@ def compare(name: str) -> Row:
     source, target = MODELS / f"{name}.onnx", INT8 / f"{name}_int8.onnx"
     if not source.exists():
         raise UserError(f"{source} is not there: run `dvc repro export@{name}`")
-    before = open_session(source.read_bytes())
-    size = before.get_inputs()[0].shape[-1]
-    data = quantized(source, datasets.load("train", size).images[:CALIBRATION])
-    after, validation = open_session(data), datasets.load("validation", size)
-    row = {
-        "network": name,
-        "bytes": source.stat().st_size,
-        "int8_bytes": len(data),
-        "validation_accuracy": accuracy(before, validation),
-        "int8_validation_accuracy": accuracy(after, validation),
-        **speedups(before, after, validation.images[:1]),
-    }
-    row["kept"] = wins(row)
-    if row["kept"]:
-        files.write(target, data)
-    else:
-        target.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        smaller = Path(folder) / target.name
+        before = Model.load(source)
+        size = before.input_shape[-1]
+        quantize(source, datasets.load("train", size).images[:CALIBRATION], smaller)
+        after, validation = Model.load(smaller), datasets.load("validation", size)
+        row = {
+            "network": name,
+            "bytes": source.stat().st_size,
+            "int8_bytes": smaller.stat().st_size,
+            "validation_accuracy": accuracy(before, validation),
+            "int8_validation_accuracy": accuracy(after, validation),
+            **speedups(before, after, validation.images[:1]),
+        }
+        row["kept"] = wins(row)
+        if row["kept"]:
+            files.write(target, smaller.read_bytes())
+        else:
+            target.unlink(missing_ok=True)
     return row
 
 
@@ -88,60 +90,42 @@ class Batches(CalibrationDataReader):  # type: ignore[misc]
         return None if batch is None else {"image": batch}
 
 
-def quantized(source: Path, images: Images) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        prepared, done = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            done,
-            Batches(images),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=OPERATORS,
-        )
-        return tidied(onnx.load(done), source)
-
-
-def tidied(proto: onnx.ModelProto, source: Path) -> bytes:
-    """Without the domains that ONNX Runtime names and no operator is of; with what the source says of its origin."""
+def quantize(source: Path, images: Images, target: Path) -> None:
+    """With what the source says of its origin; without the domains that ONNX Runtime names and no operator is of."""
+    prepared = target.with_name("prepared.onnx")
+    quant_pre_process(source, prepared, skip_symbolic_shape=True)
+    quantize_static(
+        prepared,
+        target,
+        Batches(images),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        op_types_to_quantize=OPERATORS,
+    )
+    proto = onnx.load(target)
     domains = {node.domain for node in proto.graph.node}
     for opset in [opset for opset in proto.opset_import if opset.domain not in domains]:
         proto.opset_import.remove(opset)
-    said = {prop.key: prop.value for prop in onnx.load(source).metadata_props}
+    said = {entry.key: entry.value for entry in onnx.load(source).metadata_props}
     said["cifra.quantized_from"] = hashlib.md5(source.read_bytes(), usedforsecurity=False).hexdigest()
     onnx.helper.set_model_props(proto, said)
-    return bytes(proto.SerializeToString(deterministic=True))
+    target.write_bytes(proto.SerializeToString(deterministic=True))
 
 
-def open_session(data: bytes) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+def accuracy(model: Model, labelled: LabelledImages) -> float:
+    return float((model.predict(labelled.images).logits.argmax(axis=1) == labelled.labels).mean())
 
 
-def accuracy(session: Any, labelled: LabelledImages) -> float:
-    batches = np.array_split(labelled.images, max(1, len(labelled) // 500))
-    answers = np.concatenate([session.run(["logits"], {"image": batch})[0].argmax(1) for batch in batches])
-    return float((answers == labelled.labels).mean())
-
-
-def speedups(before: Any, after: Any, image: Images) -> Row:
+def speedups(before: Model, after: Model, image: Images) -> Row:
     """How many times as fast the second answers one image: the median of the rounds, the lowest and the highest."""
-    ratios = []
-    for _ in range(ROUNDS):
-        first, second = seconds(before, image), seconds(after, image)
-        ratios.append(first / second)
+    ratios = [seconds(before, image) / seconds(after, image) for _ in range(ROUNDS)]
     return {"speedup": median(ratios), "speedup_low": min(ratios), "speedup_high": max(ratios)}
 
 
-def seconds(session: Any, image: Images) -> float:
-    start = time.perf_counter()
-    for _ in range(ASKED):
-        session.run(["probabilities"], {"image": image})
-    return time.perf_counter() - start
+def seconds(model: Model, image: Images) -> float:
+    return timeit(lambda: model.predict(image), number=ASKED)
 
 
 def text(row: Row) -> str:

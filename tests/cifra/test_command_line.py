@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cifra.__main__ import SERVING, TOOLS
-from tests.workspace import ROOT, shell
+from tests.workspace import ROOT, Outcome, shell
 
-HEAVY = {"torch", "mlflow", "dvc", "matplotlib", "sklearn", "psutil", "pydantic", "shtab", "stages"}
+HEAVY = {"torch", "mlflow", "dvc", "matplotlib", "sklearn", "psutil", "pydantic", "shtab", "ruamel", "filelock"}
 
 
 @pytest.mark.parametrize("verb", [*SERVING, *TOOLS])
@@ -31,10 +31,24 @@ def test_without_a_verb_all_are_named(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("verb", SERVING)
 def test_the_environment_of_the_server_is_enough_for_what_answers(verb: str) -> None:
-    """Where importing anything else would fail."""
-    script = f"import sys; sys.modules |= dict.fromkeys({HEAVY}); sys.argv[1:] = ['{verb}', '--help']\n"
-    outcome = shell("-c", f"{script}from cifra.__main__ import main; main()")
+    outcome = without(HEAVY | {"stages"}, verb, "--help")
     assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize("verb", TOOLS)
+def test_there_a_tool_says_in_one_line_what_it_needs(verb: str) -> None:
+    outcome = without(HEAVY, verb, "--help")
+    if verb in ("doctor", "verify"):  # of which the one needs nothing but Python, and the other asks DVC when it runs
+        assert (outcome.code, outcome.err) == (0, "")
+    else:
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert outcome.err.startswith(f"error: cifra {verb} needs ")
+
+
+def without(modules: set[str], *arguments: str) -> Outcome:
+    """`cifra ARGUMENTS` where these cannot be imported."""
+    script = f"import sys; sys.modules |= dict.fromkeys({modules}); sys.argv[1:] = {list(arguments)}\n"
+    return shell("-c", f"{script}from cifra.__main__ import main; sys.exit(main())")
 
 
 def test_what_the_server_says_is_passed_on() -> None:

@@ -63,10 +63,8 @@ def test_another_python(healthy: Workspace, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_missing_packages_are_counted_and_named(healthy: Workspace) -> None:
-    hashed = " \\\n    --hash=sha256:00\n"
-    Path("requirements.lock").write_text(
-        f"numpy==2.0{hashed}not-there==1.0{hashed}other==1 ; sys_platform == 'nowhere'{hashed}"
-    )
+    pins = ["numpy==2.0", "ruamel-yaml==0.18", "not-there==1.0", "other==1 ; sys_platform == 'nowhere'"]
+    Path("requirements.lock").write_text("".join(f"{pin} \\\n    --hash=sha256:00\n" for pin in pins))
     assert only(healthy).startswith("1 packages are missing (not-there): `make`, or `python -m pip install")
 
 
@@ -90,6 +88,12 @@ def test_an_environment_that_was_moved(healthy: Workspace, monkeypatch: pytest.M
 
 def test_an_archive_of_the_source_without_git(workspace: Workspace) -> None:
     assert only(workspace).startswith("this is no git repository: `git init`, or `dvc config core.no_scm true`")
+
+
+def test_who_does_without_git_is_left_alone(workspace: Workspace) -> None:
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("[core]\n    no_scm = true\n")
+    assert findings(workspace) == []
 
 
 def test_a_machine_without_git(healthy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

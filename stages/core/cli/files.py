@@ -37,17 +37,10 @@ def write(path: Path, data: bytes) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of `path` left beside it."""
-    for left in leftovers(path.parent, path.name):
-        shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):
-            left.unlink()
-
-
-def leftovers(folder: Path, name: str = "") -> list[Path]:
-    """Half-written files and folders of dead processes; of that name alone, if one is given."""
-    partials = folder.glob(f".{glob.escape(name) or '*'}.*.partial")
-    writers = ((path, path.name.split(".")[-2]) for path in partials)
-    return [path for path, writer in writers if writer.isdecimal() and not processes.is_alive(int(writer))]
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        writer = left.name.split(".")[-2]
+        if writer.isdecimal() and not processes.is_alive(int(writer)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:
@@ -77,12 +70,9 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: plain(value) for key, value in row.items()} for row in rows)
+    for row in rows:
+        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
     write(path, text.getvalue().encode())
-
-
-def plain(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def read_json(path: Path) -> Any:

@@ -9,15 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psutil
+if TYPE_CHECKING:
+    from psutil import Process
 
 LOOK_S = 0.5
 Report = Callable[["sys.UnraisableHookArgs"], Any]
 
 
 def is_alive(process: int) -> bool:
+    import psutil  # here, so that what needs no packages works without it
+
     return process > 0 and psutil.pid_exists(process)
 
 
@@ -27,11 +30,13 @@ def end_with_dvc() -> None:
         threading.Thread(target=_watch, args=(_up_to_dvc(),), daemon=True, name="parents").start()
 
 
-def _up_to_dvc() -> list[tuple[psutil.Process, int]]:
+def _up_to_dvc() -> "list[tuple[Process, int]]":
     """Each process with the number of its parent, from ours to the child of DVC: between them may stand a shell.
 
     What DVC starts has DVC_STAGE in its environment, and DVC itself has not.
     """
+    import psutil
+
     process = psutil.Process()
     chain = [(process, process.ppid())]
     with suppress(psutil.Error):  # a process of another user or of the system: not one between DVC and us
@@ -41,8 +46,10 @@ def _up_to_dvc() -> list[tuple[psutil.Process, int]]:
     return chain
 
 
-def _watch(chain: list[tuple[psutil.Process, int]]) -> None:
+def _watch(chain: "list[tuple[Process, int]]") -> None:
     """Whoever loses its parent is given another one at once, even while that parent is a zombie."""
+    import psutil
+
     with suppress(psutil.NoSuchProcess):
         while all(process.ppid() == parent for process, parent in chain):
             time.sleep(LOOK_S)
