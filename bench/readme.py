@@ -131,11 +131,11 @@ def gpu(language: str) -> str:
         ratio = local(f"{row['ratio']:.1f} ×", language)
         share = percent(row["kernels"], language, 0)
         lines.append(f"| `{network}` | {row['precision']} | {' | '.join([*seconds, ratio, share])} |")
-    whole = [
-        f"`{network}` {local(f'{fmean(run["seconds"] for run in runs):.2f}', language)} s, "
-        f"{percent(fmean(run['accuracy'] for run in runs), language)} (n = {len(runs)})"
-        for network, runs in found["whole"].items()
-    ]
+    whole = []
+    for network, runs in found["whole"].items():
+        taken = local(f"{fmean(run['seconds'] for run in runs):.2f} s", language)
+        right = percent(fmean(run["accuracy"] for run in runs), language)
+        whole.append(f"`{network}` {taken}, {right} (n = {len(runs)})")
     mean = local(str(found["geometric_mean"]), language)
     note = WORDS[language]["gpu_note"].format(**found | {"whole": "; ".join(whole), "geometric_mean": mean})
     return "\n".join([*lines, "", note, ""])
@@ -182,7 +182,7 @@ def int8(language: str) -> str:
         size = percent(int(row["int8_bytes"]) / int(row["bytes"]), language, 0)
         accuracy = " → ".join(percent(row[name], language) for name in ("accuracy", "int8_accuracy"))
         kept = WORDS[language]["yes" if row["kept"] == "True" else "no"]
-        ratio = local(f"{float(row['times_as_fast']):.1f} ×", language)
+        ratio = local(f"{float(row['speedup']):.1f} ×", language)
         lines.append(f"| `{row['network']}` | {size} | {ratio} | {accuracy} | {kept} |")
     return "\n".join([*lines, ""])
 

@@ -3,7 +3,8 @@
 WORDS = {
     "en": {
         "digits": "| network | accuracy | 95 % interval | worst digit | parameters | multiply-accumulates |",
-        "digits_note": "360 test images of `digits`, one seed ({seed}), by the same writers as the training images. ★ champion, by the validation set.",
+        "digits_note": "360 test images of `digits`, one seed ({seed}), by the writers "
+        "of the training images. ★ champion, by the validation set.",
         "repro": "| data set | networks | cold `dvc repro` | of that, training | with nothing to do |",
         "repro_note": "Seconds, once each, in a fresh clone with its packages there ({processor}, {cores} threads); "
         "`python -m bench.repro` makes this table.",
@@ -19,8 +20,8 @@ WORDS = {
         "epoch is Cifra's minus the notebooks', the noise two standard errors of that; `make bench-train` makes this.",
         "gpu": "| network | type | notebooks' loop | with 8 workers | Cifra, no graph | Cifra | speedup | kernels |",
         "gpu_note": "Seconds per epoch of MNIST on one {card} (torch {torch}); the speedup is over the loop with 8 "
-        "workers, geometric mean **{geometric_mean} ×**; kernels: the share of a step in which they run. Whole recipes: "
-        "{whole}. `python -m bench.gpu` makes this table.",
+        "workers, geometric mean **{geometric_mean} ×**; kernels: the share of a step in which they run. Whole "
+        "recipes: {whole}. `python -m bench.gpu` makes this table.",
         "precision": "| network | in fp32 | in bf16 | difference | noise | seeds |",
         "precision_note": "MNIST's test accuracy after the whole recipe, means over the seeds; the noise is two "
         "standard errors of the difference. `python -m bench.precision` makes this table.",
@@ -59,7 +60,8 @@ WORDS = {
     },
     "es": {
         "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
-        "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}), de las mismas manos que las de entrenamiento. ★ campeona, según la validación.",
+        "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}), de las manos "
+        "que escribieron las de entrenamiento. ★ campeona, según la validación.",
         "repro": "| conjunto | redes | `dvc repro` desde cero | de ello, entrenar | sin nada que hacer |",
         "repro_note": "Segundos, una vez cada uno, en un clon nuevo con los paquetes instalados ({processor}, {cores} "
         "hilos); esta tabla la hace `python -m bench.repro`.",
