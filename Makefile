@@ -106,6 +106,7 @@ lock: setup  ## pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --extra pipeline pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --extra test pyproject.toml --constraint requirements.lock -o requirements-test.lock
 	echo uv | $(COMPILE) --upgrade - -o requirements-uv.lock
+	sed -nE 's/^(matplotlib|onnx|onnxruntime|scikit-learn|torch)==([^ ;]+).*/\1: \2/p' requirements.lock | sort -u >versions.yaml
 
 .PHONY: sbom
 sbom:  ## write sbom.json, the bill of materials of requirements.lock (CycloneDX)

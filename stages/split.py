@@ -34,11 +34,9 @@ def main() -> None:
         "dataset": raw["dataset"],
         "classes": raw["classes"],
         "shape": [1, chosen.split.image_size, chosen.split.image_size],
-        "raw_sha256": raw["sha256"],
         "copies": copies,
         "validation_from": chosen.split.validation_from,
         "counts": {name: counts(sets[name], len(raw["classes"])) for name in SETS},
-        **pixels(sets["train"]),
     }
     publish(sets | ({"robustness": changed} if copies else {}), is_copy, metadata, chosen.split.image_size)
     print(", ".join(f"{name} {len(sets[name]):,}" for name in SETS))
@@ -100,14 +98,6 @@ def with_copies(
 
 def counts(images: LabelledImages, classes: int) -> list[int]:
     return [int(count) for count in np.bincount(images.labels, minlength=classes)]
-
-
-def pixels(images: LabelledImages) -> dict[str, float]:
-    """Mean and standard deviation of the training pixels, on a scale from 0 to 1."""
-    return {
-        "mean": round(float(images.images.mean()) / 255, 6),
-        "std": round(float(images.images.std()) / 255, 6),
-    }
 
 
 def publish(sets: Sets, is_copy: datasets.Array, metadata: dict[str, Any], size: int) -> None:

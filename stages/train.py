@@ -5,7 +5,7 @@
 A run that was killed goes on from its last complete epoch and ends in the same bytes as one that was not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from stages.core.training.checkpoint import Checkpoints, training_lock
 from stages.core.training.settings import Recipe
 from stages.core.training.trainer import Trainer
 
-SHAPING_CODE = ("core/data", "core/networks", "core/training")
-CODE = [path for room in SHAPING_CODE for path in sorted((Path(__file__).parent / room).glob("*.py"))]
+ROOT = Path(__file__).parents[1]
+CODE = ("stages/train.py", "stages/core/data", "stages/core/networks", "stages/core/training")
+"""What shapes the weights: of dvc.yaml's stage the dependencies, and of a training the fingerprint."""
 PUBLISHED = ("weights.safetensors", "epochs.csv", "steps.csv", "training.json")
 
 
@@ -62,8 +63,15 @@ def shaping(network: str, chosen: Params, metadata: dict[str, Any]) -> dict[str,
         "dataset": metadata["dataset"],
         "dataset_sha256": metadata["sha256"],
     }
-    code = [path.read_bytes() for path in CODE]
-    return record | {"fingerprint": files.sha256(files.json_bytes(record), *code)[:16]}
+    return record | {"fingerprint": files.sha256(files.json_bytes(record), *code_texts())[:16]}
+
+
+def code_texts() -> Iterator[bytes]:
+    """Of all files of CODE, whatever the ends of lines are in this checkout."""
+    for name in CODE:
+        path = ROOT / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            yield file.read_text(encoding="utf-8").encode()
 
 
 def recorded(recipe: Recipe, changes: Augment | None) -> dict[str, Any]:

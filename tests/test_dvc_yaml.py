@@ -1,6 +1,7 @@
 """dvc.yaml is a table of contents: it names no network, and lists the code of each stage by folder."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages import compare
+from stages import compare, train
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
@@ -82,6 +83,18 @@ def test_a_stage_depends_on_no_folder_of_code_that_it_does_not_import(stage: str
     needs = needed(ROOT / "stages" / f"{stage}.py")
     everything = needs | {"stages/core/tracking/" for _ in [0] if stage == "track"}
     assert [dep for dep in code(stage) if not any(file.startswith(dep) for file in everything)] == []
+
+
+def test_the_fingerprint_of_a_training_is_over_the_code_that_dvc_s_train_depends_on() -> None:
+    assert sorted(train.CODE) == sorted(code("train"))
+
+
+def test_versions_are_the_pins_of_the_lock_and_each_is_a_dependency() -> None:
+    pins = dict(re.findall(r"^([a-z-]+)==([^ ;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    versions = YAML(typ="safe").load(ROOT / "versions.yaml")
+    assert {name: pins[name] for name in versions} == {name: str(version) for name, version in versions.items()}
+    held = [one for stage in STAGES.values() for one in stage.get("params", []) if isinstance(one, dict)]
+    assert {name for one in held for name in one["versions.yaml"]} == set(versions)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -162,15 +162,6 @@ def test_images_have_the_size_asked_for(workspace: Workspace, size: int) -> None
     assert datasets.load("test").images.shape == (100, 1, size, size)
 
 
-def test_the_pixels_of_the_training_set_are_described(workspace: Workspace) -> None:
-    publish_raw()
-    metadata = done(workspace)
-    pixels = datasets.load("train").images / 255
-    assert metadata["mean"] == pytest.approx(pixels.mean(), abs=1e-6)
-    assert metadata["std"] == pytest.approx(pixels.std(), abs=1e-6)
-    assert metadata["raw_sha256"] == datasets.metadata(RAW)["sha256"]
-
-
 def test_copies_are_made_of_digits_alone(workspace: Workspace) -> None:
     publish_raw(dataset="mnist")
     done(workspace, digits__augmented_copies=3)

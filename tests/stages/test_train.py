@@ -260,11 +260,44 @@ def test_other_data_change_the_fingerprint(ready: Workspace) -> None:
     assert fingerprint() != before
 
 
-def test_other_code_changes_the_fingerprint(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def code(ready: Workspace, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of our code, of which the fingerprint is then."""
+    shutil.copytree(train.ROOT / "stages", "stages")
+    monkeypatch.setattr(train, "ROOT", Path().absolute())
+    return Path("stages")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train.py",
+        "core/data/settings.py",
+        "core/networks/networks.py",
+        "core/training/history.py",
+        "core/training/accelerator.py",
+    ],
+)
+def test_a_comment_in_code_that_shapes_the_weights_changes_the_fingerprint(code: Path, name: str) -> None:
     before = fingerprint()
-    Path("training.py").write_bytes(train.CODE[-1].read_bytes() + b"\n")
-    monkeypatch.setattr(train, "CODE", [*train.CODE[:-1], Path("training.py")])
+    with (code / name).open("a") as file:
+        file.write("# a comment\n")
     assert fingerprint() != before
+
+
+@pytest.mark.parametrize("name", ["core/cli/errors.py", "core/cli/command.py", "core/tracking/live.py", "export.py"])
+def test_a_comment_in_other_code_does_not(code: Path, name: str) -> None:
+    before = fingerprint()
+    with (code / name).open("a") as file:
+        file.write("# a comment\n")
+    assert fingerprint() == before
+
+
+def test_a_checkout_with_other_ends_of_lines_has_the_same_fingerprint(code: Path) -> None:
+    before = fingerprint()
+    for path in code.rglob("*.py"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert fingerprint() == before
 
 
 def test_lenet_32_gets_its_size_from_a_split_of_another(ready: Workspace) -> None:

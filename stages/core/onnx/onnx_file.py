@@ -19,8 +19,7 @@ from stages.core.cli.errors import UserError
 from stages.core.networks.modules import Norm
 from stages.core.networks.networks import Network, Shape
 
-OPSET = 20
-IR_VERSION = 10  # an onnxruntime of 2024 still reads it
+OPSET, IR_VERSION = 13, 8  # the oldest that the graph needs: any onnxruntime since 2021 reads it
 NORMALIZED, LOGITS, PROBABILITIES = "normalized", "logits", "probabilities"
 
 Attributes = dict[str, Any]
@@ -53,7 +52,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         helper.make_node("Div", ["pixels", "white"], [NORMALIZED], NORMALIZED),
     ]
     weights = {"white": np.array(255, np.float32)}
-    for name, layer, values in answering(network):
+    for name, layer, values in inference_layers(network):
         own = {f"{name}.{role}": value.detach().cpu().numpy() for role, value in values.items()}
         nodes.append(node(name, layer, [nodes[-1].output[0], *own]))
         weights |= own
@@ -62,7 +61,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     return assemble(nodes, weights, network.shape, network.output_shape()[0])
 
 
-def answering(network: Network) -> Iterator[tuple[str, nn.Module, dict[str, Tensor]]]:
+def inference_layers(network: Network) -> Iterator[tuple[str, nn.Module, dict[str, Tensor]]]:
     """Name, layer and weights of what is left after training: no dropout, no norm but inside its convolution."""
     layers = list(network.named_children())
     for place, (name, layer) in enumerate(layers):
