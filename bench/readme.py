@@ -121,6 +121,26 @@ def train(language: str) -> str:
     return "\n".join([*lines, "", note, ""])
 
 
+def gpu(language: str) -> str:
+    """Our loop beside the notebooks' on a GPU."""
+    found = files.read_json(RESULTS / "gpu.json")
+    loops = ("notebook", "notebook, 8 workers", "eager", "graph")
+    lines = [WORDS[language]["gpu"], "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for network, row in found["epoch"].items():
+        seconds = [local(f"{row[loop]:.3f}", language) for loop in loops]
+        ratio = local(f"{row['ratio']:.1f} ×", language)
+        share = percent(row["kernels"], language, 0)
+        lines.append(f"| `{network}` | {row['precision']} | {' | '.join([*seconds, ratio, share])} |")
+    whole = []
+    for network, runs in found["whole"].items():
+        taken = local(f"{fmean(run['seconds'] for run in runs):.2f} s", language)
+        right = percent(fmean(run["accuracy"] for run in runs), language)
+        whole.append(f"`{network}` {taken}, {right} (n = {len(runs)})")
+    mean = local(str(found["geometric_mean"]), language)
+    note = WORDS[language]["gpu_note"].format(**found | {"whole": "; ".join(whole), "geometric_mean": mean})
+    return "\n".join([*lines, "", note, ""])
+
+
 def precision(language: str) -> str:
     """What bf16 costs in accuracy."""
     found = files.read_json(RESULTS / "precision.json")
@@ -162,7 +182,7 @@ def int8(language: str) -> str:
         size = percent(int(row["int8_bytes"]) / int(row["bytes"]), language, 0)
         accuracy = " → ".join(percent(row[name], language) for name in ("accuracy", "int8_accuracy"))
         kept = WORDS[language]["yes" if row["kept"] == "True" else "no"]
-        ratio = local(f"{float(row['times_as_fast']):.1f} ×", language)
+        ratio = local(f"{float(row['speedup']):.1f} ×", language)
         lines.append(f"| `{row['network']}` | {size} | {ratio} | {accuracy} | {kept} |")
     return "\n".join([*lines, ""])
 
@@ -224,6 +244,7 @@ SECTIONS: dict[str, Callable[[str], str]] = {
     "repro": repro,
     "courses": courses,
     "train": train,
+    "gpu": gpu,
     "precision": precision,
     "strength": strength,
     "ladder": ladder,

@@ -3,7 +3,8 @@
 WORDS = {
     "en": {
         "digits": "| network | accuracy | 95 % interval | worst digit | parameters | multiply-accumulates |",
-        "digits_note": "360 test images of `digits`, one seed ({seed}). ★ champion: highest validation accuracy.",
+        "digits_note": "360 test images of `digits`, one seed ({seed}), by the writers "
+        "of the training images. ★ champion, by the validation set.",
         "repro": "| data set | networks | cold `dvc repro` | of that, training | with nothing to do |",
         "repro_note": "Seconds, once each, in a fresh clone with its packages there ({processor}, {cores} threads); "
         "`python -m bench.repro` makes this table.",
@@ -12,11 +13,15 @@ WORDS = {
         "`python -m bench.courses` makes this table.",
         "after": "Fashion-MNIST, after epoch",
         "course": "the course saw",
-        "train": "| network | type | the notebooks' loop | Cifra | times as fast | of the matrix-multiply rate "
+        "train": "| network | type | the notebooks' loop | Cifra | speedup | of the matrix-multiply rate "
         "| accuracy | noise |",
         "train_note": "Seconds per epoch of MNIST, medians of {rounds} seeds, the two loops in turns "
         "({processor}, {cores} threads, torch {torch}). Geometric mean: **{geometric_mean} ×**. The accuracy after one "
         "epoch is Cifra's minus the notebooks', the noise two standard errors of that; `make bench-train` makes this.",
+        "gpu": "| network | type | notebooks' loop | with 8 workers | Cifra, no graph | Cifra | speedup | kernels |",
+        "gpu_note": "Seconds per epoch of MNIST on one {card} (torch {torch}); the speedup is over the loop with 8 "
+        "workers, geometric mean **{geometric_mean} ×**; kernels: the share of a step in which they run. Whole "
+        "recipes: {whole}. `python -m bench.gpu` makes this table.",
         "precision": "| network | in fp32 | in bf16 | difference | noise | seeds |",
         "precision_note": "MNIST's test accuracy after the whole recipe, means over the seeds; the noise is two "
         "standard errors of the difference. `python -m bench.precision` makes this table.",
@@ -26,12 +31,12 @@ WORDS = {
         "ladder_note": "Each line adds one ingredient to those above. Means over {seeds} seeds, of training on 1,293 "
         "images; `python -m bench.ladder` makes this table.",
         "plain": "nothing added",
-        "schedule": "one-cycle learning rate",
+        "schedule": "learning rate that rises and falls",
         "weight_decay": "weight decay",
         "label_smoothing": "smoothed labels",
         "average": "averaged weights",
         "augment": "images changed afresh each time",
-        "int8": "| network | bytes in int8 | times as fast | accuracy | kept |",
+        "int8": "| network | bytes in int8 | speedup here | accuracy | kept |",
         "yes": "yes",
         "no": "no",
         "exact": "| beside a first run (CPU, one thread) | weights | ONNX files | largest difference of a weight "
@@ -55,7 +60,8 @@ WORDS = {
     },
     "es": {
         "digits": "| red | exactitud | intervalo del 95 % | peor dígito | parámetros | multiplicaciones |",
-        "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}). ★ campeona: la mejor en validación.",
+        "digits_note": "360 imágenes de prueba de `digits`, una semilla ({seed}), de las manos "
+        "que escribieron las de entrenamiento. ★ campeona, según la validación.",
         "repro": "| conjunto | redes | `dvc repro` desde cero | de ello, entrenar | sin nada que hacer |",
         "repro_note": "Segundos, una vez cada uno, en un clon nuevo con los paquetes instalados ({processor}, {cores} "
         "hilos); esta tabla la hace `python -m bench.repro`.",
@@ -69,6 +75,11 @@ WORDS = {
         "train_note": "Segundos por época de MNIST, medianas de {rounds} semillas, los dos bucles por turnos "
         "({processor}, {cores} hilos, torch {torch}). Media geométrica: **{geometric_mean} ×**. La exactitud tras una "
         "época es la de Cifra menos la de los cuadernos, el ruido dos errores estándar; lo hace `make bench-train`.",
+        "gpu": "| red | tipo | bucle de los cuadernos | con 8 procesos | Cifra, sin grafo | Cifra | aceleración "
+        "| núcleos |",
+        "gpu_note": "Segundos por época de MNIST en una {card} (torch {torch}); la aceleración es sobre el bucle con 8 "
+        "procesos, media geométrica **{geometric_mean} ×**; núcleos: la parte de un paso en que calculan. Recetas "
+        "enteras: {whole}. Esta tabla la hace `python -m bench.gpu`.",
         "precision": "| red | en fp32 | en bf16 | diferencia | ruido | semillas |",
         "precision_note": "Exactitud de prueba en MNIST tras la receta entera, medias de las semillas; el ruido son "
         "dos errores estándar de la diferencia. Esta tabla la hace `python -m bench.precision`.",
@@ -78,7 +89,7 @@ WORDS = {
         "ladder_note": "Cada línea añade un ingrediente a las de arriba. Medias de {seeds} semillas, entrenando con "
         "1.293 imágenes; esta tabla la hace `python -m bench.ladder`.",
         "plain": "sin añadir nada",
-        "schedule": "tasa de aprendizaje en un ciclo",
+        "schedule": "tasa de aprendizaje que sube y baja",
         "weight_decay": "decaimiento de los pesos",
         "label_smoothing": "etiquetas suavizadas",
         "average": "pesos promediados",

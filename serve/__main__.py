@@ -13,11 +13,14 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from serve import __version__
 from serve.http.guard import LOOPBACK, Guard, is_loopback
 from serve.http.server import NoModel, Settings, adopt, listen, serve
 from serve.inference.model import ModelError
+
+MADE = ("models", "champion")  # by the pipeline
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--fd", type=int, metavar="N",
         help="listen on an open socket instead, as supervisors hand it over (systemd: 3): no connection is refused "
         "while the server restarts")  # fmt: skip
-    add("--models", nargs="+", default=["models"], metavar="WHERE",
-        help="directories of ONNX files, files, or models:/NAME@ALIAS (default: models)")  # fmt: skip
+    add("--models", nargs="+", default=[], metavar="WHERE",
+        help="directories of ONNX files, files, or models:/NAME@ALIAS (default: models and champion)")  # fmt: skip
     add("--api-key-file", type=Path, metavar="FILE", help="accept the keys in FILE, one per line")
     add("--no-api-key", action="store_true", help="listen on another address than loopback without any key")
     add("--allowed-host", action="append", metavar="NAME",
@@ -85,6 +88,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         raise ValueError(f"--port must be from 0 to 65535, not {arguments.port}")
     if arguments.threads < 1 or arguments.drain_seconds < 0:
         raise ValueError("--threads must be at least 1 and --drain-seconds at least 0")
+    arguments.models = arguments.models or [name for name in MADE if name == MADE[0] or Path(name).exists()]
     for source in arguments.models:
         if not source.startswith("models:/") and not Path(source).exists():
             raise ValueError(f"--models {source}: no such file or directory")
@@ -111,20 +115,36 @@ def _address(descriptor: int) -> tuple[str, int]:
 def _guard(arguments: argparse.Namespace) -> Guard:
     keys = _keys(arguments.api_key_file)
     local = is_loopback(arguments.host)
+    origins = frozenset(_origin(origin) for origin in arguments.cors)
     if not (local or keys or arguments.no_api_key):
         choices = "give --api-key-file or CIFRA_API_KEY, or say --no-api-key"
         raise ValueError(f"anybody could ask at {arguments.host}: {choices}")
     hosts = frozenset(name.lower() for name in arguments.allowed_host or ())
-    return Guard(keys, (hosts | LOOPBACK) if hosts or local else None, frozenset(arguments.cors))
+    own = LOOPBACK | {arguments.host} if local else LOOPBACK
+    return Guard(keys, (hosts | own) if hosts or local else None, origins)
+
+
+def _origin(text: str) -> str:
+    """As browsers send it. Raises ValueError."""
+    if text == "*":
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"--cors {text}: an origin is https://example.org or http://127.0.0.1:3000, or * for all")
+    return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def _keys(file: Path | None) -> tuple[str, ...]:
     keys = [os.environ.get("CIFRA_API_KEY", "")]
     if file is not None:
         try:
-            keys += file.read_text().splitlines()
+            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"--api-key-file {file} cannot be read: {error}") from error
+        found = [line for line in lines if line and not line.startswith("#")]
+        if not found:
+            raise ValueError(f"--api-key-file {file} holds no key: write one a line")
+        keys += found
     return tuple(key.strip() for key in keys if key.strip())
 
 

@@ -71,7 +71,8 @@ class Gallery:
                     | _found(search_of(model, held), options.get("layer", ""))
                 )
             except Exception as error:  # a network that takes no such images, a layer that is not there
-                response = Problem(400, str(error).splitlines()[0][:300]).response()
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                response = Problem(400, reason[:300]).response()
             self._loop.call_soon_threadsafe(self._end, request, response)
 
         self._worker.submit(work)
@@ -81,7 +82,8 @@ class Gallery:
         request.reply(response)
 
     def _samples(self) -> Samples:
-        directories = dict.fromkeys(entry.path.parent for entry in self._repository.entries.values())
+        folders = dict.fromkeys(entry.path.parent for entry in self._repository.entries.values())
+        directories = [*folders, *(folder.absolute().parent / "samples" for folder in folders)]
         try:
             return samples.find(directories)
         except SamplesError as error:

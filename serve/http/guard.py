@@ -24,7 +24,7 @@ class Guard:
     hosts: frozenset[str] | None = LOOPBACK
     """Names by which the server may be called, without port; None for any."""
     origins: frozenset[str] = field(default_factory=frozenset)
-    """Origins whose pages may use the answers (CORS)."""
+    """Origins whose pages may use the answers (CORS), in small letters; "*" for all."""
 
     def check(self, request: Request, *, public: bool) -> None:
         """Raises Problem: 401 or 403."""
@@ -36,7 +36,7 @@ class Guard:
     def cross_origin(self, request: Request) -> Mapping[str, str] | None:
         """Headers that let the page of an allowed origin read the answer."""
         origin = request.header(b"origin")
-        if origin not in self.origins:
+        if not origin or not self._allows(origin):
             return None
         return {
             "access-control-allow-origin": origin,
@@ -55,18 +55,22 @@ class Guard:
     def _check_origin(self, request: Request) -> None:
         """Another site's page must not make a visitor's browser use this server."""
         origin = request.header(b"origin")
-        if request.method in READING or not origin or origin in self.origins:
+        if request.method in READING or not origin or self._allows(origin):
             return
         site = request.header(b"sec-fetch-site")
         same = site == "same-origin" if site else urlsplit(origin).netloc == request.header(b"host")
         if not same:
             raise Problem(403, f"pages of {origin[:80]!r} may not use this server; see --cors")
 
+    def _allows(self, origin: str) -> bool:
+        return "*" in self.origins or origin.lower() in self.origins
+
     def _check_key(self, request: Request) -> None:
         scheme, _, token = request.header(b"authorization").partition(" ")
         given = token if scheme.lower() == "bearer" else request.header(b"x-api-key")
         # Every key is compared, so that the time taken tells nothing.
-        if not sum(hmac.compare_digest(given.encode(), key.encode()) for key in self.keys):
+        sent = given.encode("latin-1")  # a header's bytes as they came
+        if not sum(hmac.compare_digest(sent, key.encode()) for key in self.keys):
             raise Problem(401, "an API key is needed: Authorization: Bearer KEY", {"www-authenticate": "Bearer"})
 
 

@@ -77,7 +77,9 @@ class Repository:
     def _refresh(self, force: bool) -> list[str]:
         if force or not self._paths:
             self._paths = [self._path(source) for source in self._sources]
-        found = {path.stem: path for path in _files(self._paths)}
+        found: dict[str, Path] = {}
+        for path in _files(self._paths):  # two files of one name are told apart by their folders
+            found[path.stem if path.stem not in found else f"{path.absolute().parent.name}_{path.stem}"] = path
         gone = {name: entry for name, entry in self.entries.items() if name not in found}
         entries = {name: self._refreshed(name, path, force) for name, path in found.items()}
         entries |= {name: replace(entry, signature=None, reason="its file is gone") for name, entry in gone.items()}
@@ -131,7 +133,7 @@ def _line(name: str, entry: Entry) -> str:
 
 
 def _files(sources: Iterable[Path]) -> Iterator[Path]:
-    """The ONNX files of files and directories, the same name only once: the last counts."""
+    """The ONNX files of files and directories."""
     count = 0
     for source in sources:
         for path in sorted(source.glob("*.onnx")) if source.is_dir() else [source]:

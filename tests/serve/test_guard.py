@@ -4,6 +4,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from serve import __main__ as cli
 from serve.http.guard import Guard
 from tests.serve.running import Client, Running, running, wait_for
 
@@ -153,3 +154,44 @@ def test_log_lines_are_json_whatever_the_path(server: Running) -> None:
     wait_for(lambda: b"odd-path" in server.log.getvalue())
     (line,) = [line for line in server.log.getvalue().splitlines() if b"odd-path" in line]
     assert orjson.loads(line)["path"] == '/"\\%0a{}'
+
+
+def test_a_key_beyond_ascii_opens(models_dir: Path) -> None:
+    with running(models_dir, guard=Guard(keys=("contraseña",))) as found:
+        sent = "contraseña".encode().decode("latin-1")
+        assert found.client("GET", "/v2", x_api_key=sent).status == 200
+        assert found.client("GET", "/v2", x_api_key="contrasena").status == 401
+
+
+def guard_of(*arguments: str) -> Guard:
+    return cli._guard(cli._parser().parse_args(list(arguments)))
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "   \n#\n"])
+def test_a_file_without_a_key_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keys").write_text(text)
+    with pytest.raises(ValueError, match="holds no key"):
+        guard_of("--api-key-file", str(tmp_path / "keys"))
+
+
+def test_a_comment_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# of the class\nseñal\n\n")
+    assert guard_of("--api-key-file", str(tmp_path / "keys")).keys == ("señal",)
+
+
+@pytest.mark.parametrize("given", ["https://Good.example", "https://good.example/", "*"])
+def test_an_origin_works_however_it_is_written(models_dir: Path, given: str) -> None:
+    with running(models_dir, guard=guard_of("--cors", given)) as found:
+        reply = found.client("GET", "/v2", origin="https://good.example")
+        assert reply.headers["access-control-allow-origin"] == "https://good.example"
+        assert found.client("POST", "/predict", b"", origin="https://good.example").status == 415
+
+
+@pytest.mark.parametrize("given", ["good.example", "https://good.example/page", "ftp://good.example", "null", ""])
+def test_what_is_no_origin_is_refused_at_the_start(given: str) -> None:
+    with pytest.raises(ValueError, match="an origin is"):
+        guard_of("--cors", given)
+
+
+def test_a_loopback_address_is_a_name_of_its_own() -> None:
+    assert "127.0.0.2" in (guard_of("--host", "127.0.0.2").hosts or ())

@@ -32,7 +32,7 @@ def test_version_is_the_projects() -> None:
 
 def test_nothing_heavy_is_imported(models_dir: Path) -> None:
     code = (
-        "import sys, serve.__main__, serve.predict, serve.layers, serve.model\n"
+        "import sys, serve.__main__, serve.predict, serve.inference.layers, serve.inference.model\n"
         f"serve.inference.model.Model.load({str(models_dir / 'lenet_28.onnx')!r})\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )

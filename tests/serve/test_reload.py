@@ -175,3 +175,14 @@ def test_a_hundred_swaps_under_load(reloading: Running, tmp_path: Path, images: 
         thread.join()
     assert not wrong
     assert len(seen) == 4
+
+
+def test_two_files_of_one_name_are_both_served_under_names_of_their_own(models_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "int8"
+    folder.mkdir()
+    (folder / "lenet_28.onnx").write_bytes((models_dir / "mlp.onnx").read_bytes())
+    with running(models_dir, folder) as found:
+        names = found.client("GET", "/v2/models").json["models"]
+        assert {"lenet_28", "int8_lenet_28"} <= set(names)
+        networks = [found.app.endpoints.repository.get(name).sha256 for name in ("lenet_28", "int8_lenet_28")]
+        assert len(set(networks)) == 2
