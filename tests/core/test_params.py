@@ -173,8 +173,8 @@ def test_a_missing_file_says_where_to_run(workspace: Workspace) -> None:
 @pytest.mark.parametrize("written", ["1e-05", "1e-5", "1E-5", "0.00001"])
 def test_numbers_are_read_as_dvc_writes_them(workspace: Workspace, written: str) -> None:
     text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("lr: 0.0001", f"lr: {written}"))
-    assert params.load().recipe("conv_net").lr == 1e-5
+    Path("params.yaml").write_text(text.replace("lr: 0.001\n", f"lr: {written}\n"))
+    assert params.load().recipe("simple_cnn").lr == 1e-5
 
 
 OLD_NAMES = {
