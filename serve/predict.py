@@ -1,7 +1,7 @@
 """Say which digit a picture shows.
 
-    python -m serve predict digit.png photo.jpg            by the champion of models/
-    python -m serve predict digit.png --model lenet_28     by another network of models/
+    python -m serve predict digit.png photo.jpg            by the champion
+    python -m serve predict digit.png --model lenet_28     by a network of models/
     python -m serve predict digit.png --model ~/net.onnx   by any ONNX file that `make` exports
     python -m serve predict --json - < digit.png           one JSON document; - is the standard input
 
@@ -51,9 +51,12 @@ def _parser() -> argparse.ArgumentParser:
 def _model(name: str, directory: Path) -> Model:
     """Raises ModelError."""
     file = Path(name).expanduser()
-    path = file if file.suffix == ".onnx" else directory / f"{name}.onnx"
-    if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in directory.glob("*.onnx")))
+    folders = (directory, directory.absolute().parent / "champion")  # which the pipeline leaves beside the models
+    paths = [file] if file.suffix == ".onnx" else [folder / f"{name}.onnx" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        path = paths[0]
+        known = ", ".join(sorted(found.stem for folder in folders for found in folder.glob("*.onnx")))
         advice = f"choose from {known}" if known else "run `make` to train some, or name an ONNX file"
         raise ModelError(f"there is no {path}; {advice}")
     return Model.load(path)

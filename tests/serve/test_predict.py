@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from serve import predict
 from serve.__main__ import main as serve
 from serve.inference.model import Model
 from serve.pictures.prepare import MAX_BYTES, prepare
@@ -119,3 +120,11 @@ def test_serve_predict_is_the_same_command(
 ) -> None:
     assert serve(["predict", picture, *network]) == 0
     assert picture in capsys.readouterr().out
+
+
+def test_the_champion_is_found_beside_the_models(tmp_path: Path, models_dir: Path) -> None:
+    for folder, name in (("models", "lenet_28"), ("champion", "champion")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{name}.onnx").write_bytes((models_dir / "lenet_28.onnx").read_bytes())
+    found = predict._model("champion", tmp_path / "models")
+    assert found.name == "champion"
