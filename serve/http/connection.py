@@ -156,7 +156,8 @@ class Connection(asyncio.BufferedProtocol):
             self._feed(data)
 
     def _write(self, request: Request, response: Response, keep_alive: bool) -> None:
-        compress(response, request.headers.get(b"accept-encoding", b""))
+        if not request.path.startswith("/v2") or request.path.endswith("/infer"):  # else tritonclient's asyncio client
+            compress(response, request.headers.get(b"accept-encoding", b""))  # would take metadata as it comes
         head = (
             f"{head_start(response.status, response.content_type)}content-length: {len(response.body)}\r\n"
             f"x-request-id: {request.id}\r\ndate: {self.app.date}\r\n"

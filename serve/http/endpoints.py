@@ -188,6 +188,7 @@ class Endpoints:
         return to_json(describe.index(self.repository.entries, only_ready=only_ready))
 
     def _load(self, request: Request, name: str) -> None:
+        oip.check_load(request.body)
         self._control(request, name, self.repository.load)
 
     def _unload(self, request: Request, name: str) -> None:

@@ -172,10 +172,11 @@ def _decoded(data: bytes) -> Image.Image:
         raise TooLargeError(f"the image is huge; at most {max(MAX_PIXELS.values()):,} pixels are read") from error
     except Exception as error:  # hostile bytes make Pillow raise many kinds
         raise PrepareError("not a PNG or JPEG image") from error
-    largest = MAX_PIXELS[str(image.format)]
+    kind = "PNG" if image.format == "PNG" else "JPEG"  # or MPO, the JPEG of phones that holds several pictures
+    largest = MAX_PIXELS[kind]
     if image.width * image.height > largest:
         size = f"{image.width} × {image.height}"
-        raise TooLargeError(f"the {image.format} has {size} pixels; at most {largest:,} are read")
+        raise TooLargeError(f"the {kind} has {size} pixels; at most {largest:,} are read")
     try:
         image.draft("RGB", (WORK, WORK))  # lets JPEG decode straight to a smaller size
         return ImageOps.exif_transpose(image)
@@ -186,7 +187,9 @@ def _decoded(data: bytes) -> Image.Image:
 def _flat(image: Image.Image) -> Image.Image:
     """RGB, 8 bits, opaque."""
     if image.mode.startswith(("I", "F")):  # 16 bits, which Pillow would clip
-        image = Image.fromarray((np.asarray(image, np.float32) / 257).clip(0, 255).astype(np.uint8))
+        values = np.asarray(image, np.float32)
+        unit = 257 if values.max(initial=0) > 255 else 1  # some programs keep 8 bits in them
+        image = Image.fromarray((values / unit).clip(0, 255).astype(np.uint8))
     return _on_paper(image.convert("RGBA")) if image.has_transparency_data else image.convert("RGB")
 
 

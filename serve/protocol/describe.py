@@ -69,18 +69,16 @@ def statistics(model: Model, seen: Statistics) -> dict[str, Any]:
             "success": {"count": seen.answered, "ns": seen.queue_ns + seen.run_ns},
             "fail": {"count": seen.failed, "ns": 0},
             "queue": {"count": seen.answered, "ns": seen.queue_ns},
-            "compute_input": nothing,
+            "compute_input": {"count": seen.answered, "ns": 0},
             "compute_infer": run,
-            "compute_output": nothing,
+            "compute_output": {"count": seen.answered, "ns": 0},
             "cache_hit": nothing,
             "cache_miss": nothing,
         },
         "batch_stats": [
             {
                 "batch_size": size,
-                "compute_input": nothing,
-                "compute_infer": {"count": count, "ns": 0},
-                "compute_output": nothing,
+                **{part: {"count": count, "ns": 0} for part in ("compute_input", "compute_infer", "compute_output")},
             }
             for size, count in sorted(seen.batches.items())
         ],

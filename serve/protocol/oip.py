@@ -16,6 +16,7 @@ from serve.inference.limits import ANSWER_SECONDS, BATCH_IMAGES
 from serve.inference.model import Answer, Floats, Images, Model
 
 OUTPUTS = (LOGITS, PROBABILITIES)
+UNSUPPORTED = ("shared_memory", "sequence_")
 
 
 @dataclass(slots=True)
@@ -61,6 +62,16 @@ def json_object(text: bytes) -> dict[str, Any]:
     return value
 
 
+def check_load(body: bytes) -> None:
+    """A model is loaded from its file as it is. Raises Problem where the client sends another, or settings for it."""
+    parameters = json_object(body).get("parameters", {}) if body else {}
+    if not isinstance(parameters, dict):
+        raise Problem(400, "'parameters' must be a JSON object")
+    for name in parameters:
+        if name == "config" or name.startswith("file:"):
+            raise Problem(400, f"{name[:40]!r} is not supported: a model is loaded from its file in the repository")
+
+
 def _call(model: Model, head: dict[str, Any], tail: bytes) -> Call:
     parameters = _parameters(head)
     identity = head.get("id")
@@ -78,11 +89,14 @@ def _parameters(value: dict[str, Any]) -> dict[str, Any]:
     parameters = value.get("parameters", {})
     if not isinstance(parameters, dict):
         raise Problem(400, "'parameters' must be a JSON object")
+    for name in parameters:
+        if name.startswith(UNSUPPORTED):
+            raise Problem(400, f"{name[:40]!r} is not supported: this server has no shared memory and no sequences")
     return parameters
 
 
 def _seconds(timeout: object) -> float:
-    if not isinstance(timeout, int) or timeout < 0:
+    if type(timeout) is not int or timeout < 0:
         raise Problem(400, "'timeout' must be a number of microseconds")
     return min(timeout / 1e6, ANSWER_SECONDS) if timeout else ANSWER_SECONDS
 

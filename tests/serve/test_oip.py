@@ -11,7 +11,7 @@ import pytest
 from serve.inference import limits
 from serve.inference.model import Model
 from tests.serve.networks import CLASSES
-from tests.serve.running import Client, Reply, infer_body
+from tests.serve.running import Client, Reply, infer_body, running
 
 Make = Callable[..., np.ndarray]
 INFER = "/v2/models/lenet_28/infer"
@@ -313,3 +313,46 @@ def test_the_same_bytes_alone_and_among_others(client: Client, images: Make) -> 
     for single, i in zip(alone, range(8), strict=True):
         for one, all_of_them in zip(single, together, strict=True):
             assert one["data"] == all_of_them["data"][10 * i : 10 * (i + 1)]
+
+
+@pytest.mark.parametrize("where", ["request", "input", "output"])
+@pytest.mark.parametrize(
+    "name", ["shared_memory_region", "shared_memory_byte_size", "sequence_id", "sequence_start", "sequence_end"]
+)
+def test_what_this_server_does_not_do_is_refused(client: Client, images: Make, where: str, name: str) -> None:
+    body = infer_body(images(), outputs=[{"name": "logits"}])
+    place = {"request": body, "input": body["inputs"][0], "output": body["outputs"][0]}[where]
+    place["parameters"] = {name: 1}
+    reply = client("POST", "/v2/models/lenet_28/infer", body)
+    assert reply.status == 400
+    assert f"'{name}' is not supported" in reply.json["error"]
+
+
+@pytest.mark.parametrize("parameters", [{"config": "{}"}, {"file:1/model.onnx": "AA=="}])
+def test_loading_another_file_or_configuration_is_refused(models_dir: Path, parameters: dict[str, str]) -> None:
+    with running(models_dir, model_control=True) as found:
+        reply = found.client("POST", "/v2/repository/models/lenet_28/load", {"parameters": parameters})
+        assert reply.status == 400
+        assert "is not supported" in reply.json["error"]
+        assert found.client("POST", "/v2/repository/models/lenet_28/load", {}).status == 200
+
+
+def test_a_timeout_is_a_number(client: Client, images: Make) -> None:
+    body = infer_body(images(), parameters={"timeout": True})
+    assert client("POST", "/v2/models/lenet_28/infer", body).status == 400
+
+
+def test_only_answers_to_infer_are_compressed_under_v2(client: Client, images: Make) -> None:
+    large = client("POST", "/v2/models/lenet_28/infer", infer_body(images(40)), accept_encoding="gzip")
+    assert large.headers["content-encoding"] == "gzip"
+    for path in ("/v2/models/lenet_28", "/v2/models/stats", "/v2/models/lenet_28/config"):
+        assert client("GET", path, accept_encoding="gzip").headers["content-encoding"] is None
+
+
+def test_statistics_count_the_parts_of_an_inference_alike(client: Client, images: Make) -> None:
+    client("POST", "/v2/models/lenet_28/infer", infer_body(images()))
+    (stats,) = client("GET", "/v2/models/lenet_28/stats").json["model_stats"]
+    seen = stats["inference_stats"]
+    counts = {seen[part]["count"] for part in ("success", "queue", "compute_input", "compute_infer", "compute_output")}
+    assert len(counts) == 1
+    assert counts != {0}

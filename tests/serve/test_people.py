@@ -14,6 +14,7 @@ from serve.inference import limits
 from serve.inference.layers import Inspector
 from serve.inference.model import Model
 from serve.pictures.prepare import prepare
+from serve.protocol import uploads
 from tests.serve.running import Client, Reply, Running, wait_for
 
 Make = Callable[..., np.ndarray]
@@ -84,7 +85,7 @@ def test_json_with_pixels_and_with_pictures(client: Client, lenet: Model, images
 
 
 def test_raw_bytes_are_images_already_prepared(client: Client, lenet: Model, images: Make) -> None:
-    reply = client("POST", PREDICT, images(3).tobytes(), **RAW)
+    reply = client("POST", f"{PREDICT}&shape=3,1,28,28", images(3).tobytes(), **RAW)
     found = [prediction["confidence"] for prediction in reply.json["predictions"]]
     assert found == pytest.approx([_confidence(lenet, image) for image in images(3)])
 
@@ -129,7 +130,13 @@ BAD: dict[str, tuple[bytes, str, int]] = {
     "empty part": (b"--b\r\n\r\n--b--\r\n", "multipart/form-data; boundary=b", 400),
     "part without picture": (_multipart(("image", "a.png", b"x"))[0], "multipart/form-data; boundary=xyz", 400),
     "many parts": (_multipart(*[("image", "a", b"x")] * 60)[0], "multipart/form-data; boundary=xyz", 413),
-    "many images": (bytes(784 * (limits.BATCH_IMAGES + 1)), "application/octet-stream", 413),
+    "floats as bytes": (np.eye(28, dtype=np.float32).tobytes(), "application/octet-stream", 400),
+    "blank bytes": (bytes(784), "application/octet-stream", 400),
+    "bytes of 0 and 1": (np.eye(28, dtype=np.uint8).tobytes(), "application/octet-stream", 400),
+    "dark on light bytes": ((255 - 255 * np.eye(28, dtype=np.uint8)).tobytes(), "application/octet-stream", 400),
+    "blank pixels": (orjson.dumps({"image": [[9] * 28] * 28}), "application/json", 400),
+    "unknown field": (b'{"image": "aGVsbG8=", "modle": "lenet_28"}', "application/json", 400),
+    "a form of curl -d": (b"x=1", "application/x-www-form-urlencoded", 415),
     "model no text": (b'{"model": [], "image": "aGVsbG8="}', "application/json", 404),
 }
 
@@ -250,3 +257,75 @@ def test_the_log_has_no_image(server: Running) -> None:
     (line,) = [orjson.loads(line) for line in server.log.getvalue().splitlines() if b"look-for-me" in line]
     assert (line["method"], line["path"], line["status"], line["model"]) == ("POST", "/predict", 200, "lenet_28")
     assert len(str(line)) < 500
+
+
+def test_more_raw_images_than_a_request_takes_are_refused(client: Client) -> None:
+    count = limits.BATCH_IMAGES + 1
+    assert client("POST", f"{PREDICT}&shape={count},1,28,28", bytes(784 * count), **RAW).status == 413
+
+
+def test_curl_d_is_told_how_curl_sends_a_picture(client: Client) -> None:
+    reply = client("POST", PREDICT, b"x", content_type="application/x-www-form-urlencoded")
+    assert "--data-binary @FILE" in reply.json["error"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\n".join(text[start : start + 76] for start in range(0, len(text), 76)),
+        lambda text: text.replace("+", "-").replace("/", "_"),
+        lambda text: text.rstrip("="),
+        lambda text: f"data:image/png;base64,{text}",
+    ],
+    ids=["line breaks", "URL-safe", "no padding", "data URL"],
+)
+def test_base64_is_read_as_it_is_written_elsewhere(client: Client, change: Callable[[str], str]) -> None:
+    text = base64.b64encode(_picture()).decode()
+    answers = [
+        client("POST", PREDICT, {"image": one}, content_type="application/json").json for one in (text, change(text))
+    ]
+    assert answers[0] == answers[1]
+    assert "predictions" in answers[0]
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'form-data; name="model"',
+        "form-data; name=model",
+        'FORM-DATA; NAME="model"',
+        "form-data; name*=utf-8''model",
+        'form-data;name="model"',
+    ],
+)
+def test_a_form_is_read_however_it_is_written(client: Client, disposition: str) -> None:
+    head = f"--b\r\ncontent-DISPOSITION: {disposition}\r\n\r\nlenet_28\r\n--b\r\nContent-Type: image/png\r\n"
+    head += "Content-Disposition: form-data; name=x; filename*=UTF-8''uno%20%C3%B1.png\r\n\r\n"
+    body = head.encode() + _picture() + b"\r\n--b--\r\n"
+    reply = client("POST", "/predict", body, content_type='multipart/form-data; boundary="b"')
+    assert reply.json["model"] == "lenet_28", reply.json
+    assert reply.json["predictions"][0]["name"] == "uno ñ.png"
+
+
+def test_every_byte_of_a_picture_in_a_form_arrives() -> None:
+    content = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40 + b"\r\n\n\r--x\r\n"
+    body, content_type = _multipart(("image", "a.png", content))
+    assert uploads.read(body, content_type, "").items == [("a.png", content)]
+
+
+def test_a_jpeg_of_several_pictures_is_read(client: Client) -> None:
+    """As phones write them: format MPO."""
+    out = io.BytesIO()
+    first = Image.open(io.BytesIO(_picture())).convert("RGB")
+    first.save(out, "MPO", save_all=True, append_images=[first])
+    assert client("POST", PREDICT, out.getvalue()).status == 200
+
+
+def test_eight_bits_in_a_png_of_sixteen_are_read(client: Client) -> None:
+    grey = np.asarray(Image.open(io.BytesIO(_picture())).convert("L"))
+    found = []
+    for values in (grey, grey.astype(np.uint16), grey.astype(np.uint16) * 257):
+        out = io.BytesIO()
+        Image.fromarray(values).save(out, "PNG")
+        found.append(client("POST", PREDICT, out.getvalue()).json["predictions"][0]["label"])
+    assert len(set(found)) == 1
