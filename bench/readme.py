@@ -180,7 +180,9 @@ def int8(language: str) -> str:
     lines = [WORDS[language]["int8"], "|---|---:|---:|---:|---|"]
     for row in files.read_csv(ROOT / "reports" / "int8.csv"):
         size = percent(int(row["int8_bytes"]) / int(row["bytes"]), language, 0)
-        accuracy = " → ".join(percent(row[name], language) for name in ("accuracy", "int8_accuracy"))
+        accuracy = " → ".join(
+            percent(row[name], language) for name in ("validation_accuracy", "int8_validation_accuracy")
+        )
         kept = WORDS[language]["yes" if row["kept"] == "True" else "no"]
         ratio = local(f"{float(row['speedup']):.1f} ×", language)
         lines.append(f"| `{row['network']}` | {size} | {ratio} | {accuracy} | {kept} |")

@@ -36,7 +36,7 @@ WORDS = {
         "label_smoothing": "smoothed labels",
         "average": "averaged weights",
         "augment": "images changed afresh each time",
-        "int8": "| network | bytes in int8 | speedup here | accuracy | kept |",
+        "int8": "| network | bytes in int8 | speedup here | validation accuracy | kept |",
         "yes": "yes",
         "no": "no",
         "exact": "| beside a first run (CPU, one thread) | weights | ONNX files | largest difference of a weight "
@@ -94,7 +94,7 @@ WORDS = {
         "label_smoothing": "etiquetas suavizadas",
         "average": "pesos promediados",
         "augment": "imágenes que cambian cada vez",
-        "int8": "| red | bytes en int8 | veces más rápido | exactitud | se queda |",
+        "int8": "| red | bytes en int8 | aceleración aquí | exactitud de validación | se queda |",
         "yes": "sí",
         "no": "no",
         "exact": "| frente a una primera vez (CPU, un hilo) | pesos | archivos ONNX | mayor diferencia de un peso "
