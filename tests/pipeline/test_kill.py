@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench import evidence, soak
+from tests.cifra.test_verify import flip_a_bit
 from tests.pipeline.conftest import Repository
-from tests.recorded import flip_a_bit
 
 pytestmark = [
     pytest.mark.slow,
