@@ -51,7 +51,7 @@ from serve.protocol.uploads import Upload, images_of
 
 
 def predict(model: Model, upload: Upload) -> Response:
-    images = images_of(upload, model)
+    images = images_of(upload, model, checked=True)
     probabilities = model.predict(images).probabilities
     names = [name for name, _ in upload.items] if len(upload.items) == len(images) else [""] * len(images)
     predictions = [
