@@ -2,10 +2,13 @@
 
     python -m stages.track
 
-What is already there is left alone, so this may be repeated, and it rebuilds a store that was deleted.
+What is already there is left alone, so this may be repeated; what is missing is made again, be it the whole store.
+An experiment of DVC records its runs and leaves the registered champion alone.
 """
 
+import os
 import warnings
+from importlib.metadata import version
 from typing import Any
 
 from stages.core.cli import files, params
@@ -17,6 +20,7 @@ from stages.core.tracking import store
 
 CHAMPION = "champion"
 SETTINGS = ("seed", "accelerator", "threads", "precision", "layout", "compile", "dataset")  # beside the recipe
+IMAGES = 10  # that MLflow shows of a run side by side
 RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 
 
@@ -27,14 +31,18 @@ def main() -> None:
     try:
         client = store.connect()
         runs = {name: record(client, name) for name in names}
-        register(client, registered, runs[champion])
+        if is_experiment := bool(os.environ.get("DVC_EXP_NAME")):
+            registered = f"{registered}, as it was: this is an experiment"
+        else:
+            register(client, registered, champion, runs[champion])
     except store.troubles() as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"MLflow's store {store.address()} does not work ({reason}). Once it does, run `dvc repro track`; "
             "`python -m cifra doctor` looks into the local one"
         ) from None
-    print(f"MLflow holds {len(names)} runs; models:/{registered}@{CHAMPION} is {champion}. See them with `make ui`")
+    told = f"models:/{registered}" if is_experiment else f"models:/{registered}@{CHAMPION} is {champion}"
+    print(f"MLflow holds {len(names)} runs; {told}. See them with `make ui`")
 
 
 def record(client: Any, network: str) -> str:
@@ -42,10 +50,34 @@ def record(client: Any, network: str) -> str:
     training = files.read_json(WEIGHTS / network / "training.json")
     run = store.open_run(client, training)
     held = content(network)
-    if client.get_run(run).data.tags.get(RECORDED) != held:
+    before = client.get_run(run)
+    if before.data.tags.get(RECORDED) != held or not is_whole(client, run, network):
         log(client, run, network, training)
         client.set_tag(run, RECORDED, held)
+        if before.info.end_time:  # its own, not that of what was added
+            client.set_terminated(run, "FINISHED", before.info.end_time)
     return run
+
+
+def is_whole(client: Any, run: str, network: str) -> bool:
+    """Whether the files that the store speaks of are there: artifacts lie in a folder that anybody may delete."""
+    there = {artifact.path for artifact in client.list_artifacts(run)}
+    return {"figures", "results"} <= there and bool(logged_model(client, run, network))
+
+
+def logged_model(client: Any, run: str, network: str) -> str | None:
+    """The id of the run's logged model of these very bytes, if it is there with its files."""
+    wanted = model_sha256(network)
+    outputs = client.get_run(run).outputs
+    for output in reversed(outputs.model_outputs if outputs else []):
+        model = client.get_logged_model(output.model_id)
+        if model.tags.get("sha256") == wanted and client.list_logged_model_artifacts(output.model_id):
+            return str(output.model_id)
+    return None
+
+
+def model_sha256(network: str) -> str:
+    return files.sha256((MODELS / f"{network}.onnx").read_bytes())
 
 
 def content(network: str) -> str:
@@ -62,13 +94,37 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
     log_curves(client, run, network)
     with mlflow.start_run(run_id=run):
         mlflow.log_params(parameters(training))
-        mlflow.log_metrics(scores(network), step=training["best_epoch"])
+        mlflow.log_metrics(scores(network), step=0)  # single values: bars in the charts, not dots over steps
         mlflow.set_tags({"network": network, "accelerator": training["accelerator"], "torch": training["torch"]})
+        mlflow.set_tag("mlflow.note.content", description(network, training))
         log_dataset(mlflow)
         for folder, name in ((FIGURES / network, "figures"), (RESULTS / network, "results")):
             mlflow.log_artifacts(str(folder), name)
         mlflow.log_artifact(str(MODEL_INFO / f"{network}.json"))
-        log_model(mlflow, network)
+        log_images(mlflow, network)
+        if not logged_model(client, run, network):
+            log_model(client, mlflow, network)
+
+
+def description(network: str, training: dict[str, Any]) -> str:
+    """What it is, how good, how to repeat it: three lines of Markdown."""
+    metrics = files.read_json(METRICS / f"{network}.json")
+    worst = min(metrics["classes"], key=metrics["classes"].get)
+    return (
+        f"`{network}` on `{training['dataset']}`, seed {training['seed']}.\n\n"
+        f"Test accuracy **{metrics['test']['accuracy']:.2%}** ({metrics['test']['low']:.1%} to "
+        f"{metrics['test']['high']:.1%}), least of `{worst}`: {metrics['classes'][worst]:.2%}.\n\n"
+        f"Again: `dvc repro evaluate@{network}`"
+    )
+
+
+def log_images(mlflow: Any, network: str) -> None:
+    """Figures by key, which MLflow's grid of images compares over runs."""
+    from PIL import Image
+
+    for path in sorted((FIGURES / network).glob("*.png"))[:IMAGES]:
+        with Image.open(path) as image:
+            mlflow.log_image(image.convert("RGB"), key=path.stem, step=0)
 
 
 def log_curves(client: Any, run: str, network: str) -> None:
@@ -114,7 +170,7 @@ def source() -> Any:
         return resolve_dataset_source(str(SPLIT))
 
 
-def log_model(mlflow: Any, network: str) -> None:
+def log_model(client: Any, mlflow: Any, network: str) -> None:
     import numpy as np
     import onnx
     from mlflow.models import infer_signature
@@ -123,28 +179,32 @@ def log_model(mlflow: Any, network: str) -> None:
     shape = [1] + [dimension.dim_value for dimension in proto.graph.input[0].type.tensor_type.shape.dim[1:]]
     classes = len(datasets.metadata()["classes"])
     answer = np.zeros((1, classes), np.float32)
-    mlflow.onnx.log_model(
+    logged = mlflow.onnx.log_model(
         proto,
         name="model",
         signature=infer_signature({"image": np.zeros(shape, np.uint8)}, {"logits": answer, "probabilities": answer}),
         onnx_execution_providers=["CPUExecutionProvider"],
         save_as_external_data=False,
-        pip_requirements=["onnxruntime"],
+        pip_requirements=[f"{name}=={version(name)}" for name in ("onnx", "onnxruntime")],
     )
+    client.set_logged_model_tags(logged.model_id, {"sha256": model_sha256(network)})
 
 
-def register(client: Any, name: str, run: str) -> None:
-    """Point the alias to the newest model of that run, made a version of the registered model if it is none yet."""
+def register(client: Any, name: str, champion: str, run: str) -> None:
+    """Point the alias to the champion's logged model, made a version of the registered model if it is none yet."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    model = f"models:/{client.get_run(run).outputs.model_outputs[-1].model_id}"
+    model = f"models:/{logged_model(client, run, champion)}"
     try:
         known = {version.source: version.version for version in client.search_model_versions(f"name = '{name}'")}
     except MlflowException:
         known = {}
-    version = known.get(model) or mlflow.register_model(model, name).version
-    client.set_registered_model_alias(name, CHAMPION, version)
+    number = known.get(model) or mlflow.register_model(model, name).version
+    client.update_model_version(
+        name, number, description(champion, files.read_json(WEIGHTS / champion / "training.json"))
+    )
+    client.set_registered_model_alias(name, CHAMPION, number)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import { unitName } from "./layerview.js";
 import { isMaps, positionOf, sizeOf } from "./network.js";
 import { derivationInWords } from "./why.js";
 
+const ELEMENTWISE = ["normalized", "activation", "identity", "reshape"]; // of one number one number
+
 export class Panel {
   selected = null; // {side, layer (its name), unit}
   #open = new Set();
@@ -108,10 +110,11 @@ export class Panel {
     ].filter(Boolean);
   }
 
-  /** Where the number goes next. */
+  /** Where the number goes next: only what works on each number alone makes one of it. */
   #onwards({ layers, layer, unit, go }) {
     const [next] = followers(layers, layer);
-    if (!next || sizeOf(next) !== sizeOf(layer)) return null;
+    const isOfOne = next && ELEMENTWISE.includes(next.kind) && next.inputs.length === 1;
+    if (!isOfOne || sizeOf(next) !== sizeOf(layer)) return null;
     return h(
       "p",
       { className: "onwards" },

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from serve.inference.model import Model
 from stages.core.cli import files
@@ -79,7 +80,8 @@ def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Works
     }
     files.write_json(METRICS / f"{NETWORK}.json", metrics)
     files.write(RESULTS / NETWORK / "confusion.csv", b"actual,predicted,images\n")
-    files.write(FIGURES / NETWORK / "epochs.png", b"a figure")
+    (FIGURES / NETWORK).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(FIGURES / NETWORK / "epochs.png")
     files.write_json(REPORTS / "champion.json", {"network": NETWORK})
     (workspace.root / "mlflow.db").write_bytes(empty_store.read_bytes())
     return workspace
@@ -258,3 +260,119 @@ def test_a_store_that_does_not_work_is_one_line_within_a_bound(
     assert (done.code, done.out) == (2, "")
     (line,) = done.err.splitlines()
     assert line.startswith("error: MLflow's store ")
+
+
+def versions() -> list[Any]:
+    return list(store.connect().search_model_versions("name = 'cifra-digits'"))
+
+
+def test_single_values_are_logged_at_step_0_and_curves_by_epoch(tracked: Workspace) -> None:
+    track(tracked)
+    (run,) = runs()
+    client = store.connect()
+    for name in ("test_accuracy", "class_accuracy/0", "parameters", "macs", "bytes"):
+        assert [metric.step for metric in client.get_metric_history(run.info.run_id, name)] == [0]
+    assert [metric.step for metric in client.get_metric_history(run.info.run_id, "train_loss")] == [1, 2]
+
+
+def test_a_run_says_what_it_is_and_where_it_comes_from(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc123")
+    monkeypatch.setenv("USER", "ana")
+    track(tracked)
+    (run,) = runs()
+    tags = run.data.tags
+    assert (tags["mlflow.source.git.commit"], tags["mlflow.user"]) == ("abc123", "ana")
+    note = tags["mlflow.note.content"]
+    assert note.count("\n\n") == 2
+    assert "80.00%" in note
+    assert f"dvc repro evaluate@{NETWORK}" in note
+    assert versions()[0].description == note
+
+
+def test_figures_are_images_that_compare(tracked: Workspace) -> None:
+    track(tracked)
+    (run,) = runs()
+    names = [Path(found.path).name for found in store.connect().list_artifacts(run.info.run_id, "images")]
+    assert any(name.startswith("epochs") for name in names)
+
+
+def test_an_experiment_records_its_run_and_leaves_the_champion_alone(
+    tracked: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    track(tracked)
+    client = store.connect()
+    before = client.get_model_version_by_alias("cifra-digits", "champion").version
+    monkeypatch.setenv("DVC_EXP_NAME", "quiet-hill")
+    training = files.read_json(WEIGHTS / NETWORK / "training.json") | {"fingerprint": "fedcba9876543210"}
+    files.write_json(WEIGHTS / NETWORK / "training.json", training)
+    track(tracked)
+    assert len(runs()) == 2
+    assert client.get_model_version_by_alias("cifra-digits", "champion").version == before
+    assert len(versions()) == 1
+
+
+def test_another_figure_makes_no_new_version(tracked: Workspace) -> None:
+    track(tracked)
+    Image.new("RGB", (9, 9)).save(FIGURES / NETWORK / "epochs.png")
+    track(tracked)
+    assert len(versions()) == 1
+
+
+def test_artifacts_that_were_deleted_are_made_again(tracked: Workspace) -> None:
+    import mlflow
+
+    track(tracked)
+    shutil.rmtree("mlruns")
+    track(tracked)
+    (run,) = runs()
+    assert store.connect().list_artifacts(run.info.run_id, "figures")
+    assert mlflow.pyfunc.load_model("models:/cifra-digits@champion")
+
+
+def test_an_experiment_that_was_deleted_in_mlflow_is_restored(tracked: Workspace) -> None:
+    track(tracked)
+    client = store.connect()
+    client.delete_experiment(store.experiment(client, "digits"))
+    outcome = tracked.run("track")
+    assert outcome.code == 0, outcome.err
+    assert "it is restored" in outcome.out
+    assert client.get_experiment_by_name("digits").lifecycle_stage == "active"
+
+
+def test_without_git_a_run_is_recorded(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    track(tracked)
+    (run,) = runs()
+    assert run.data.tags["git.base"] == ""
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///own.db", "sqlite:///own.db?timeout=30", "sqlite:///{}/own.db"])
+def test_a_store_of_ones_own_is_made_where_its_address_says(
+    tracked: Workspace, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(tracked.root))
+    track(tracked)
+    assert Path("own.db").exists()
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "https://user@host/path", "sqlite://", "mlruns", "/a/b"])
+def test_what_is_no_file_of_sqlite_has_none(uri: str) -> None:
+    assert store.database_of(uri) is None
+
+
+def test_the_training_s_own_end_stays_that_of_its_run(tracked: Workspace) -> None:
+    client = store.connect()
+    run = store.open_run(client, files.read_json(WEIGHTS / NETWORK / "training.json"))
+    client.set_terminated(run, "FINISHED", 1_700_000_000_000)
+    track(tracked)
+    assert client.get_run(run).info.end_time == 1_700_000_000_000
+
+
+def test_the_ui_has_a_link_to_the_runs_of_the_data_set(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    monkeypatch.setenv("CIFRA_UI_PORT", "5987")
+    said = tracked.run("ui").out
+    experiment = store.experiment(store.connect(), "digits")
+    assert said == (
+        f"the runs are at http://127.0.0.1:5987/#/experiments/{experiment}/runs?workflowType=machine_learning\n"
+    )

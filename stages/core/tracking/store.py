@@ -36,8 +36,8 @@ def connect() -> "MlflowClient":
     for name, level in {"mlflow": logging.WARNING, "alembic": logging.WARNING, "urllib3": logging.ERROR}.items():
         logging.getLogger(name).setLevel(level)
     uri = address()
-    if uri.startswith("sqlite:///"):
-        create(Path(uri.removeprefix("sqlite:///")))
+    if database := database_of(uri):
+        create(database)
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
 
@@ -53,6 +53,19 @@ def troubles() -> tuple[type[Exception], ...]:
 
 def address() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root() / 'mlflow.db'}"
+
+
+def database_of(uri: str) -> Path | None:
+    """The file of an SQLite store, whatever else its address says."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except ArgumentError:  # a folder
+        return None
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)).absolute() if is_file else None
 
 
 def root() -> Path:
@@ -80,17 +93,20 @@ def create(database: Path) -> None:
 
 
 def experiment(client: "MlflowClient", dataset: str) -> str:
-    """The id of the data set's experiment, made if absent; another process may make it first."""
+    """The id of the data set's experiment, made if absent, restored if it was deleted in MLflow's pages."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(dataset)
     if found is None:
         try:
             return str(client.create_experiment(dataset))
-        except MlflowException:
+        except MlflowException:  # another process made it first
             found = client.get_experiment_by_name(dataset)
             if found is None:
                 raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+        print(f"the experiment {dataset} had been deleted in MLflow: it is restored")
     return str(found.experiment_id)
 
 
@@ -134,11 +150,16 @@ def log_epoch(client: "MlflowClient", run: str, epoch: int, values: Mapping[str,
 
 def origin() -> dict[str, str]:
     """Tags: the stage, the experiment, and the commit that the work started from."""
+    commit = os.environ.get("DVC_EXP_BASELINE_REV") or git("rev-parse", "HEAD")
     return {
         **writer(),
+        "mlflow.user": os.environ.get("USER") or git("config", "user.name"),
+        "mlflow.source.name": "dvc repro",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": commit,
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
         "dvc.exp": os.environ.get("DVC_EXP_NAME", ""),
-        "git.base": os.environ.get("DVC_EXP_BASELINE_REV") or git("rev-parse", "HEAD"),
+        "git.base": commit,
         "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
     }
 
@@ -149,8 +170,11 @@ def writer() -> dict[str, str]:
 
 
 def git(*arguments: str) -> str:
-    """What git says, empty outside a repository."""
-    answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    """What git says; empty outside a repository and where there is no git."""
+    try:
+        answer = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
     return answer.stdout.strip()
 
 
