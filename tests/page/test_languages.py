@@ -54,7 +54,7 @@ def test_the_choice_is_remembered_and_keeps_the_drawing(reader: Reader) -> None:
     assert reader.strokes() == 1
     reader.page.reload()
     reader.page.wait_for_selector("html[data-ready]")
-    assert reader.text("#clear") == "Borrar"
+    assert reader.text("#clear") == "Borrar todo"
 
 
 def test_nothing_is_left_in_english(open_page) -> None:  # type: ignore[no-untyped-def]
