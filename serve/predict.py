@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
 def _model(name: str, directory: Path) -> Model:
     """Raises ModelError."""
     file = Path(name).expanduser()
-    folders = (directory, directory.absolute().parent / "champion")  # which the pipeline leaves beside the models
+    folders = [directory]
+    if directory.is_dir():
+        folders.append(directory.absolute().parent / "champion")  # which the pipeline leaves beside the models
     paths = [file] if file.suffix == ".onnx" else [folder / f"{name}.onnx" for folder in folders]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
