@@ -175,7 +175,7 @@ def test_live_at_once_ready_when_loaded(tmp_path: Path, images: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     code = (
-        "import sys, time, serve.repository as r; from serve.__main__ import main\n"
+        "import sys, time, serve.inference.repository as r; from serve.__main__ import main\n"
         "load = r.Model.load\n"
         "r.Model.load = lambda *a, **k: (time.sleep(1), load(*a, **k))[1]\n"
         f"sys.exit(main(['--port', '{port}', '--models', {str(tmp_path)!r}]))"
