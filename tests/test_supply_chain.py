@@ -66,7 +66,7 @@ def test_what_is_safe_may_be_used(source: str) -> None:
     assert list(unsafe(source)) == []
 
 
-LOCKS = sorted(path.name for path in ROOT.glob("*.lock") if path.name != "dvc.lock")
+LOCKS = sorted(path.name for path in ROOT.glob("requirements*.lock"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 

@@ -51,7 +51,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 stages = {{name: importlib.import_module("stages." + name) for name in {STAGES}}}
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 for name, stage in stages.items():
-    sys.argv = [name] + ["{NETWORK}"] * (name in ("train", "export", "evaluate"))
+    sys.argv = [name] + ["{NETWORK}"] * (name in ("train", "export", "evaluate", "render"))
     try:
         command(stage.main, "")
     except SystemExit as end:

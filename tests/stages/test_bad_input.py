@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from stages import export
 from stages.core.cli.paths import METRICS, MODELS, RESULTS, WEIGHTS
 from tests.workspace import Outcome, Workspace, publish_split, shell
 
@@ -145,8 +144,3 @@ def test_it_is_so_in_the_shell(workspace: Workspace, arguments: tuple[str, ...],
     assert outcome.err.startswith(err)
     assert outcome.err.count("\n") == bool(err)
     assert workspace.files() == {}
-
-
-def test_parity_has_the_limit_that_we_promise() -> None:
-    assert export.LARGEST_DIFFERENCE == 1e-4
-    assert export.BATCHES == (1, 2, 17, 256)
