@@ -78,7 +78,9 @@ class Clone:
         )
 
     def environment(self) -> dict[str, str]:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
+        # Without what speaks of another repository: MLflow hands its store's address on to all that a process starts.
+        foreign = ("DVC_", "MLFLOW_TRACKING_URI")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return {**own, **QUIET, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 

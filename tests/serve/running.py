@@ -92,8 +92,13 @@ def running(*models: Path, guard: Guard | None = None, model_control: bool = Fal
         await state["stop"].wait()
         ticking.cancel()
         listening.close()
+        # Who was accepted just now becomes a connection first.
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=1)
         for connection in list(app.connections):
             connection.transport.abort()
+        await asyncio.sleep(0)
+        for connection in list(app.connections):  # asyncio does not abort what is closing and has bytes to send
+            connection.transport.get_extra_info("socket")._sock.close()
         app.log.close()
         app.endpoints.close()
         await asyncio.sleep(0)

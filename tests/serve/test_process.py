@@ -109,9 +109,9 @@ def test_a_descriptor_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot listen on --fd 999" in capsys.readouterr().err
 
 
-def test_an_inherited_socket_of_the_network_needs_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_inherited_socket_of_the_network_needs_a_key(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("", 0)) as listener:
-        assert cli.main(["--fd", str(listener.fileno())]) == 2
+        assert cli.main(["--models", str(models_dir), "--fd", str(listener.fileno())]) == 2
     assert "anybody could ask" in capsys.readouterr().err
 
 
