@@ -137,7 +137,7 @@ def mended(broken: Clone, said: str) -> Clone:
     """DVC writes two of its own files in place, and may die in between: then the doctor says what to do."""
     with broken.start("python", "-m", "cifra", "doctor") as doctor:
         advice = doctor.communicate()[0]
-    lines = re.findall(r"^(?:\.dvc/tmp/rwlock|dvc\.lock) .*`(rm [^`]*)`$", advice, re.MULTILINE)
+    lines = re.findall(r"`(rm (?:\.dvc/tmp/rwlock|dvc\.lock)\b[^`]*)`$", advice, re.MULTILINE)
     if not lines:
         raise RuntimeError(f"dvc repro failed, though nobody killed it: {said}\nThe doctor: {advice}")
     for line in lines:
