@@ -57,7 +57,7 @@ def measure(
     overall = scores.share(int(table.trace()), len(test))
     return {
         "test": {**overall, "loss": scores.cross_entropy(answer.logits, test.labels)},
-        "classes": {row["class"]: row["accuracy"] for row in class_rows(table, classes)},
+        "classes": {row["class"]: row["accuracy"] for row in class_rows(table, classes) if row["images"]},
     }
 
 

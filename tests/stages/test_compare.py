@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,15 @@ def leave(name: str, validation: float, test: float, epochs: int = 2, loss: floa
     files.write_json(METRICS / f"{name}.json", metrics)
     files.write_json(MODEL_INFO / f"{name}.json", model_info)
     files.write(MODELS / f"{name}.onnx", f"onnx of {name}".encode())
-    files.write(RESULTS / name / "predictions.csv", f"predictions of {name}\n".encode())
+    answer(name, wrong=[])
     rows = [{"epoch": n, "validation_loss": 1 / n, "validation_accuracy": 1 - 1 / n} for n in range(1, epochs + 1)]
     files.write_csv(WEIGHTS / name / "epochs.csv", rows)
+
+
+def answer(name: str, wrong: Collection[int], count: int = 40) -> None:
+    """Its answers to so many test images, the wrong ones by index."""
+    rows = [{"image": n, "actual": "0", "predicted": "1" if n in wrong else "0"} for n in range(count)]
+    files.write_csv(RESULTS / name / "predictions.csv", rows)
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def test_the_validation_set_chooses_the_champion_and_not_the_test_set(two: Works
 def test_the_champion_is_a_copy_of_its_network(two: Workspace) -> None:
     done(two)
     assert (CHAMPION / "champion.onnx").read_bytes() == (MODELS / f"{FIRST}.onnx").read_bytes()
-    assert (REPORTS / "predictions.csv").read_text() == f"predictions of {FIRST}\n"
+    assert (REPORTS / "predictions.csv").read_bytes() == (RESULTS / FIRST / "predictions.csv").read_bytes()
 
 
 def test_the_lower_validation_loss_decides_a_draw(two: Workspace) -> None:
@@ -132,3 +139,61 @@ def test_a_missing_file_is_one_line_that_says_what_makes_it(two: Workspace, miss
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert "dvc repro" in outcome.err
+
+
+def differences() -> dict[str, dict[str, str]]:
+    return {row["network"]: row for row in files.read_csv(REPORTS / "differences.csv")}
+
+
+@pytest.mark.parametrize(
+    ("of_champion", "of_network", "verdict"),
+    [
+        (range(0), range(12), "worse"),
+        (range(12), range(0), "better"),
+        (range(5), range(3, 9), "not distinguishable"),
+        (range(5), range(5), "not distinguishable"),
+        (range(0), range(5), "not distinguishable"),  # six one-way images are the fewest that can tell
+    ],
+)
+def test_only_images_that_one_of_the_two_has_right_tell_them_apart(
+    two: Workspace, of_champion: range, of_network: range, verdict: str
+) -> None:
+    answer(FIRST, wrong=of_champion)
+    answer(SECOND, wrong=of_network)
+    done(two)
+    row = differences()[SECOND]
+    assert row["verdict"] == verdict
+    assert int(row["only_champion"]) == len(set(of_network) - set(of_champion))
+    assert int(row["only_network"]) == len(set(of_champion) - set(of_network))
+
+
+def test_a_verdict_is_printed_with_what_could_have_been_seen(two: Workspace) -> None:
+    answer(FIRST, wrong=range(100), count=2000)
+    answer(SECOND, wrong=range(60, 160), count=2000)
+    said = two.run("compare").out
+    assert f"{SECOND}: not distinguishable: 120 of 2,000 images tell the two apart; a difference of 1.5" in said
+
+
+def test_the_champion_is_not_compared_with_itself(two: Workspace) -> None:
+    done(two)
+    row = differences()[FIRST]
+    assert (row["verdict"], row["p_holm"], row["words"]) == ("", "", "")
+
+
+def test_networks_that_answered_different_images_are_refused(two: Workspace) -> None:
+    answer(SECOND, wrong=[], count=39)
+    outcome = two.run("compare")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "answered different test images" in outcome.err
+
+
+def test_a_class_without_test_images_is_named_and_is_not_the_worst(two: Workspace) -> None:
+    done(two)
+    assert rows()[FIRST]["classes_without_images"] == "2 3 4 5 6 7 8 9"
+    assert rows()[FIRST]["worst_class"] == "1"
+
+
+def test_one_network_alone_has_nothing_to_be_compared_with(two: Workspace) -> None:
+    two.set(models={FIRST: two.params["models"][FIRST]})
+    done(two)
+    assert list(differences()) == [FIRST]

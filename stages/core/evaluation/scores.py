@@ -25,7 +25,7 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 def share(right: int, count: int) -> dict[str, float]:
     low, high = wilson(right, count)
-    return {"accuracy": _round(right / count if count else 0.0), "low": _round(low), "high": _round(high)}
+    return {"accuracy": rounded(right / count if count else 0.0), "low": rounded(low), "high": rounded(high)}
 
 
 def confusion(labels: NDArray[Any], predicted: NDArray[Any], classes: int) -> NDArray[np.int64]:
@@ -40,9 +40,9 @@ def cross_entropy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
     wide = logits.astype(np.float64)
     peak = wide.max(axis=1, keepdims=True)
     log_total = np.log(np.exp(wide - peak).sum(axis=1)) + peak[:, 0]
-    return _round(float((log_total - wide[np.arange(len(labels)), labels]).mean()))
+    return rounded(float((log_total - wide[np.arange(len(labels)), labels]).mean()))
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     """Six decimals: more than the data can tell, few enough to read."""
     return round(value, 6)
