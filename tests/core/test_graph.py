@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from stages.core.cli.errors import UserError
 from stages.core.networks import networks
 from stages.core.networks.networks import Network
 from stages.core.training import accelerator, checkpoint
 from stages.core.training.graph import GraphedStep
-from stages.core.training.settings import CudaCompute, Entry
+from stages.core.training.settings import Compute, CudaCompute, Entry
 from stages.core.training.trainer import Trainer
 from tests.core.test_training import labelled
 from tests.workspace import PARAMS
@@ -115,3 +116,32 @@ def test_the_setting_says_whether_there_is_a_graph(asked: bool) -> None:
     built = networks.build("mlp_64_128", (1, 28, 28), 10, **recipe.layers)
     assert isinstance(built, Network)
     assert Trainer(built, recipe, 1, "cpu", compute).graph is asked
+
+
+def compiled(*further: nn.Module) -> Trainer:
+    recipe = Entry.model_validate(PARAMS["models"]["mlp_64_128"] | {"epochs": 2, "batch_size": 32}).on("mnist")
+    built = networks.build("mlp_64_128", (1, 28, 28), 10, **recipe.layers)
+    for layer in further:
+        built.add_module("further", layer)
+    return Trainer(built, recipe, 1, "cpu", Compute(precision="fp32", layout="channels_last", compile="default"))
+
+
+def test_a_network_is_compiled_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole in one graph: a compiler of our own counts those it is given, and the layers in them."""
+    graphs: list[int] = []
+
+    def count(module: Any, inputs: Any) -> Any:
+        graphs.append(sum("relu" in str(node.target) for node in module.graph.nodes if node.op == "call_function"))
+        return module.forward
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda row, mode, fullgraph: real(row, backend=count, fullgraph=fullgraph))
+    history = fit(compiled()).history
+    assert set(graphs) == {2}
+    assert history.epochs[1].train_loss < history.epochs[0].train_loss
+
+
+def test_a_network_that_cannot_be_compiled_as_a_whole_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"^torch .* cannot compile this network as a whole \(.*compile: none") as told:
+        fit(compiled(Waits()))
+    assert "\n" not in str(told.value)

@@ -21,6 +21,15 @@ from stages.core.training.settings import Recipe
 Shape = tuple[int, ...]
 
 
+class Row(nn.Sequential):
+    """Layers in a row by a forward of our own: some versions of torch.compile step around that of Sequential."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        for layer in self:
+            values = layer(values)
+        return values
+
+
 class Network(nn.Sequential):
     """Layers in a row, each named by its kind and number: conv1, relu1, pool1, …, fc1.
 
@@ -71,13 +80,13 @@ class Network(nn.Sequential):
         number = 1 + sum(name.rstrip("0123456789") == kind for name, _ in self.named_children())
         self.add_module(kind if kind in ("flatten", "log_softmax") else f"{kind}{number}", layer)
 
-    def reordered(self) -> nn.Sequential:
+    def reordered(self) -> "Row":
         """The same layers, each max pooling before the ReLU it follows: the same numbers, a quarter of the work."""
         layers = list(self)
         for place, (first, second) in enumerate(pairwise(self)):
             if isinstance(first, nn.ReLU) and isinstance(second, nn.MaxPool2d):
                 layers[place : place + 2] = second, first
-        return nn.Sequential(*layers)
+        return Row(*layers)
 
     def output_shape(self) -> Shape:
         """Of one image, without N."""

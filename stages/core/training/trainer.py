@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,13 +64,13 @@ class Trainer:
     ) -> None:
         self.network = network.to(memory_format=LAYOUTS[compute.layout])
         self.forward: nn.Module = network.reordered()
-        if compute.compile != "none":
-            self.forward.compile(mode=compute.compile)
+        if compute.compile != "none":  # whole, or an error of the first step
+            self.forward = cast(nn.Module, torch.compile(self.forward, mode=compute.compile, fullgraph=True))
         self.recipe = recipe
         self.changes = changes
         self.seed = seed
         self.accelerator = accelerator
-        self.precision = compute.precision
+        self.precision, self.compile = compute.precision, compute.compile
         self.loss = LOSSES[recipe.loss]
         learned = [weight for weight in network.parameters() if weight.requires_grad]
         self.optimizer = OPTIMIZERS[recipe.optimizer](learned, recipe.weight_decay)
@@ -106,7 +106,7 @@ class Trainer:
                 losses, correct = self._train_epoch(images, labels, number, on_step)
                 validation_loss, validation_accuracy = evaluate(self.averaged, *held_out)
             except RuntimeError as error:
-                raise out_of_memory(error, self.recipe.batch_size) or error from None
+                raise self._not_compiled(error) or out_of_memory(error, self.recipe.batch_size) or error from None
             train_loss = _mean(losses, self.recipe.batch_size, len(labels))
             epoch = Epoch(number, train_loss, correct / len(labels), validation_loss, validation_accuracy)
             self._note(epoch, losses)
@@ -115,6 +115,16 @@ class Trainer:
     def _is_done(self) -> bool:
         stalled = bool(self.history.epochs) and self.history.has_stalled(self.recipe.patience)
         return stalled or len(self.history.epochs) >= self.recipe.epochs
+
+    def _not_compiled(self, error: RuntimeError) -> UserError | None:
+        """What the user can do, if it was torch's compiler that gave up."""
+        if self.compile == "none" or not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            return None
+        reason = str(error).strip().splitlines()[0]
+        return UserError(
+            f"torch {torch.__version__} cannot compile this network as a whole ({reason}): "
+            f"set compute.{self.accelerator}.compile: none in params.yaml"
+        )
 
     def _place(self, labelled: LabelledImages) -> tuple[Tensor, Tensor]:
         """The set on the accelerator: uint8 images, which take a quarter of the room of floats."""
