@@ -32,12 +32,14 @@ def link(server: str) -> str:
     try:
         client = store.connect()
         experiment = store.experiment(client, params.load().dataset)
+        has_view = store.VIEW_TAG in client.get_experiment(experiment).tags
     except store.troubles() as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"MLflow's store {store.address()} does not work ({reason}): start it, or mend its address"
         ) from None
-    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    view = f"&viewStateShareKey={store.VIEW}" if has_view else ""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs?workflowType=machine_learning{view}"
 
 
 def check_free(port: str) -> None:

@@ -7,20 +7,25 @@ An experiment of DVC records its runs and leaves the registered champion alone.
 """
 
 import os
+import time
 import warnings
 from importlib.metadata import version
+from statistics import median
 from typing import Any
 
+from serve.inference.model import Model
 from stages.core.cli import files, params
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
-from stages.core.tracking import store
+from stages.core.tracking import store, times
+from stages.core.tracking.times import Times
 
 CHAMPION = "champion"
 SETTINGS = ("seed", "accelerator", "threads", "precision", "layout", "compile", "dataset")  # beside the recipe
 IMAGES = 10  # that MLflow shows of a run side by side
+ANSWERS = 50  # that are timed
 RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 
 
@@ -31,6 +36,7 @@ def main() -> None:
     try:
         client = store.connect()
         runs = {name: record(client, name) for name in names}
+        store.set_columns(client, files.read_json(WEIGHTS / champion / "training.json")["dataset"])
         if is_experiment := bool(os.environ.get("DVC_EXP_NAME")):
             registered = f"{registered}, as it was: this is an experiment"
         else:
@@ -48,15 +54,42 @@ def main() -> None:
 def record(client: Any, network: str) -> str:
     """The id of the network's run, which afterwards holds all that is on disk about the network."""
     training = files.read_json(WEIGHTS / network / "training.json")
-    run = store.open_run(client, training)
+    took = times.read(training["fingerprint"], training["epochs"])
+    run = store.open_run(client, training, took.start if took else None)
     held = content(network)
     before = client.get_run(run)
     if before.data.tags.get(RECORDED) != held or not is_whole(client, run, network):
         log(client, run, network, training)
+        log_seconds(client, run, network, took)
         client.set_tag(run, RECORDED, held)
-        if before.info.end_time:  # its own, not that of what was added
-            client.set_terminated(run, "FINISHED", before.info.end_time)
+        client.set_terminated(run, "FINISHED", ended(before.info, took))
     return run
+
+
+def ended(run: Any, took: Times | None) -> int:
+    """When the training ended, not what was added later; of one that was not timed here, no time at all passed."""
+    if run.status == "FINISHED" and run.end_time:
+        return int(run.end_time)
+    return took.end if took else int(run.start_time)
+
+
+def log_seconds(client: Any, run: str, network: str, took: Times | None) -> None:
+    """Of a training and an epoch where they were timed, and of an answer; in MLflow alone, as no two runs agree."""
+    seconds = {"answer_seconds": answer_seconds(network)} | (took.metrics if took else {})
+    for name, value in seconds.items():
+        client.log_metric(run, name, value, step=0)
+
+
+def answer_seconds(network: str) -> float:
+    """The median to one image, by ONNX Runtime with the code that serves it."""
+    model = Model.load(MODELS / f"{network}.onnx")
+    image = datasets.load("test", model.input_shape[-1]).images[:1]
+    taken = []
+    for _ in range(ANSWERS):
+        begin = time.perf_counter()
+        model.predict(image)
+        taken.append(time.perf_counter() - begin)
+    return median(taken)
 
 
 def is_whole(client: Any, run: str, network: str) -> bool:
@@ -95,7 +128,8 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
     with mlflow.start_run(run_id=run):
         mlflow.log_params(parameters(training))
         mlflow.log_metrics(scores(network), step=0)  # single values: bars in the charts, not dots over steps
-        mlflow.set_tags({"network": network, "accelerator": training["accelerator"], "torch": training["torch"]})
+        mlflow.set_tags({"network": network, "worst_class": worst_class(network)})
+        mlflow.set_tags({name: training[name] for name in ("accelerator", "precision", "torch")})
         mlflow.set_tag("mlflow.note.content", description(network, training))
         log_dataset(mlflow)
         for folder, name in ((FIGURES / network, "figures"), (RESULTS / network, "results")):
@@ -109,13 +143,18 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
 def description(network: str, training: dict[str, Any]) -> str:
     """What it is, how good, how to repeat it: three lines of Markdown."""
     metrics = files.read_json(METRICS / f"{network}.json")
-    worst = min(metrics["classes"], key=metrics["classes"].get)
+    worst = worst_class(network)
     return (
         f"`{network}` on `{training['dataset']}`, seed {training['seed']}.\n\n"
         f"Test accuracy **{metrics['test']['accuracy']:.2%}** ({metrics['test']['low']:.1%} to "
         f"{metrics['test']['high']:.1%}), least of `{worst}`: {metrics['classes'][worst]:.2%}.\n\n"
         f"Again: `dvc repro evaluate@{network}`"
     )
+
+
+def worst_class(network: str) -> str:
+    classes = files.read_json(METRICS / f"{network}.json")["classes"]
+    return str(min(classes, key=classes.__getitem__))
 
 
 def log_images(mlflow: Any, network: str) -> None:
@@ -146,6 +185,7 @@ def scores(network: str) -> dict[str, float]:
     metrics = files.read_json(METRICS / f"{network}.json")
     model_info = files.read_json(MODEL_INFO / f"{network}.json")
     return {
+        "worst_class_accuracy": min(metrics["classes"].values()),
         **{f"test_{name}": value for name, value in metrics["test"].items()},
         **{f"best_validation_{name}": value for name, value in metrics["validation"].items()},
         **{f"class_accuracy/{name}": value for name, value in metrics["classes"].items()},

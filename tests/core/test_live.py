@@ -2,13 +2,15 @@
 
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from stages.core.tracking import live, store
+from stages.core.tracking import live, store, times
 from stages.core.tracking.live import LiveRun
+from stages.core.tracking.times import Stopwatch
 from stages.core.training.trainer import Epoch
 
 RECORD = {"dataset": "digits", "network": "lenet_28", "fingerprint": "0" * 16}
@@ -30,13 +32,14 @@ def trainer_after(epoch: int) -> Any:
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     recorder = Recorder()
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(live, "AFTER_S", 0)
     monkeypatch.setattr(store, "connect", lambda: recorder)
     monkeypatch.setattr(store, "experiment", lambda client, dataset: "1")
     monkeypatch.setattr(store, "mark_killed", lambda client, experiment: None)
-    monkeypatch.setattr(store, "open_run", lambda client, record: "run")
+    monkeypatch.setattr(store, "open_run", lambda client, record, start: "run")
     monkeypatch.setattr(store, "resume_run", lambda client, run: setattr(client, "status", "RUNNING"))
     monkeypatch.setattr(store, "logged_epochs", lambda client, run: set(recorder.logged))
     monkeypatch.setattr(store, "log_epoch", lambda client, run, epoch, values: recorder.logged.append(epoch))
@@ -60,6 +63,28 @@ def test_every_epoch_arrives_before_the_training_ends(client: Recorder) -> None:
     log(1, 2, 3)
     assert client.logged == [1, 2, 3]
     assert client.status == "FINISHED"
+
+
+def test_each_epoch_is_timed_once_over_a_break(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Stopwatch("0" * 16)
+    first.epoch(1)
+    first.epoch(2)
+    again = Stopwatch("0" * 16)
+    again.epoch(3)
+    found = times.read("0" * 16, 3)
+    assert found is not None
+    assert found.start == first.times.start
+    assert found.end >= first.times.end
+    assert times.read("0" * 16, 2) is None  # of another number of epochs
+    times.path("0" * 16).write_text("{")
+    assert times.read("0" * 16, 3) is None
+
+
+def test_a_place_that_cannot_be_written_fails_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".checkpoints").write_text("a file in the place of the folder")
+    Stopwatch("0" * 16).epoch(1)
 
 
 def test_an_epoch_that_is_trained_again_is_not_logged_again(client: Recorder) -> None:

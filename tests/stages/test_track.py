@@ -1,6 +1,7 @@
 """MLflow is a view of the files: made from them, completed from them, and left alone where it is right."""
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -21,7 +22,8 @@ from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS,
 from stages.core.data.datasets import metadata
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
-from stages.core.tracking import store
+from stages.core.tracking import store, times
+from stages.core.tracking.times import Times
 from tests.workspace import CLASSES, COMPUTED, ROOT, Workspace, publish_split, shell
 
 NETWORK = "mlp_64_128"
@@ -368,11 +370,40 @@ def test_the_training_s_own_end_stays_that_of_its_run(tracked: Workspace) -> Non
     assert client.get_run(run).info.end_time == 1_700_000_000_000
 
 
+def test_the_time_of_a_run_is_that_of_the_training(tracked: Workspace) -> None:
+    took = Times(1_700_000_000_000, 1_700_000_003_000, [1.0, 2.0])
+    files.write_json(times.path("0123456789abcdef"), vars(took))
+    track(tracked)
+    (run,) = runs()
+    assert (run.info.start_time, run.info.end_time) == (took.start, took.end)
+    assert (run.data.metrics["training_seconds"], run.data.metrics["epoch_seconds"]) == (3.0, 1.5)
+    assert run.data.metrics["answer_seconds"] > 0
+
+
+def test_of_a_training_that_was_not_timed_here_no_time_is_said(tracked: Workspace) -> None:
+    track(tracked)
+    (run,) = runs()
+    assert run.info.start_time == run.info.end_time
+    assert "training_seconds" not in run.data.metrics
+
+
+def test_the_table_of_runs_has_columns_that_are_there(tracked: Workspace) -> None:
+    files.write_json(times.path("0123456789abcdef"), vars(Times(1_700_000_000_000, 1_700_000_003_000, [1.0, 2.0])))
+    track(tracked)
+    (run,) = runs()
+    client = store.connect()
+    view = json.loads(client.get_experiment(store.experiment(client, "digits")).tags[store.VIEW_TAG])
+    there = {f"metrics.`{name}`" for name in run.data.metrics} | {f"tags.`{name}`" for name in run.data.tags}
+    assert set(view["selectedColumns"]) <= there
+
+
 def test_the_ui_has_a_link_to_the_runs_of_the_data_set(tracked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    track(tracked)
     monkeypatch.setattr(os, "execv", lambda *_: None)
     monkeypatch.setenv("CIFRA_UI_PORT", "5987")
     said = tracked.run("ui").out
     experiment = store.experiment(store.connect(), "digits")
     assert said == (
-        f"the runs are at http://127.0.0.1:5987/#/experiments/{experiment}/runs?workflowType=machine_learning\n"
+        f"the runs are at http://127.0.0.1:5987/#/experiments/{experiment}/runs?workflowType=machine_learning"
+        "&viewStateShareKey=cifra\n"
     )

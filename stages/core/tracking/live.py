@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from stages.core.tracking import store
+from stages.core.tracking.times import Stopwatch
 from stages.core.training.history import Epoch
 from stages.core.training.trainer import Trainer
 
@@ -22,6 +23,7 @@ class LiveRun:
 
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record
+        self.stopwatch = Stopwatch(record[store.FINGERPRINT])
         self.epochs: queue.SimpleQueue[Epoch | str] = queue.SimpleQueue()
         self.ended = threading.Event()
         self.reached = threading.Event()
@@ -29,6 +31,7 @@ class LiveRun:
         self.thread.start()
 
     def epoch(self, trainer: Trainer) -> None:
+        self.stopwatch.epoch(trainer.history.epochs[-1].epoch)
         self.epochs.put(trainer.history.epochs[-1])
 
     def __enter__(self) -> Self:
@@ -49,7 +52,7 @@ class LiveRun:
         try:
             client = store.connect()
             store.mark_killed(client, store.experiment(client, self.record["dataset"]))
-            run = store.open_run(client, self.record)
+            run = store.open_run(client, self.record, self.stopwatch.times.start)
             store.resume_run(client, run)
             self.reached.set()
             client.set_terminated(run, self._log_epochs(client, run))
