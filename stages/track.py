@@ -93,9 +93,10 @@ def answer_seconds(network: str) -> float:
 
 
 def is_whole(client: Any, run: str, network: str) -> bool:
-    """Whether the files that the store speaks of are there: artifacts lie in a folder that anybody may delete."""
+    """Whether all is there that belongs to a run: not what a Cifra of before left out, nor what anybody deleted."""
     there = {artifact.path for artifact in client.list_artifacts(run)}
-    return {"figures", "results"} <= there and bool(logged_model(client, run, network))
+    has_scores = scores(network).keys() <= client.get_run(run).data.metrics.keys()
+    return has_scores and {"figures", "results"} <= there and bool(logged_model(client, run, network))
 
 
 def logged_model(client: Any, run: str, network: str) -> str | None:

@@ -331,6 +331,16 @@ def test_artifacts_that_were_deleted_are_made_again(tracked: Workspace) -> None:
     assert mlflow.pyfunc.load_model("models:/cifra-digits@champion")
 
 
+def test_a_score_that_an_earlier_cifra_did_not_log_is_added(tracked: Workspace) -> None:
+    track(tracked)
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as database, database:
+        database.execute("DELETE FROM latest_metrics WHERE key = 'worst_class_accuracy'")
+    assert "worst_class_accuracy" not in runs()[0].data.metrics
+    track(tracked)
+    classes = files.read_json(METRICS / f"{NETWORK}.json")["classes"]
+    assert runs()[0].data.metrics["worst_class_accuracy"] == min(classes.values())
+
+
 def test_an_experiment_that_was_deleted_in_mlflow_is_restored(tracked: Workspace) -> None:
     track(tracked)
     client = store.connect()
