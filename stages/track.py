@@ -47,6 +47,9 @@ def main() -> None:
             f"MLflow's store {store.address()} does not work ({reason}). Once it does, run `dvc repro track`; "
             "`python -m cifra doctor` looks into the local one"
         ) from None
+    # The store is no output of DVC's: without a file that a fresh clone lacks, a lock that fits would skip this stage.
+    fingerprints = {name: files.read_json(WEIGHTS / name / "training.json")["fingerprint"] for name in names}
+    files.write_json(REPORTS / "tracked.json", {"champion": champion, "runs": fingerprints})
     told = f"models:/{registered}" if is_experiment else f"models:/{registered}@{CHAMPION} is {champion}"
     print(f"MLflow holds {len(names)} runs; {told}. See them with `make ui`")
 
