@@ -85,7 +85,7 @@ soak: setup  ## kill the pipeline at KILLS random moments (200), and compare eve
 	python -m bench.soak $(or $(KILLS),200)
 
 .PHONY: soak-serve
-soak-serve: setup  ## load the server for MINUTES (10), swap its model 50 times and restart it 5 times meanwhile
+soak-serve: setup  ## load the server for MINUTES (10), swap its model 50 times meanwhile
 	python -m bench.soak_serve --minutes $(or $(MINUTES),10)
 
 .PHONY: fuzz

@@ -3,7 +3,7 @@
     python -m bench.fuzz                          10 minutes for each target
     python -m bench.fuzz --minutes 2 --only idx image --seed 7
 
-The targets: IDX files, pictures, OIP bodies, uploads, HTTP itself, and the drawing in a link to the page, which a
+The targets: IDX files, pictures, OIP bodies, uploads, and the drawing in a link to the page, which a
 browser reads (that needs chromium; the server never sees what follows the #). A refusal is the error that the module
 documents, which the server answers with 4xx; any other exception would be a 5xx. Adds to bench/results/fuzz.json; an
 input that did harm is written beside it, or printed. Exit codes: 0 all refused or understood, 1 otherwise.
@@ -28,9 +28,8 @@ from filelock import FileLock
 from PIL import Image, ImageDraw
 
 from bench.fuzz_link import fuzz_link
-from bench.spoil import spoiled, spoiled_gzip, spoiled_json, spoiled_picture
-from serve.http.messages import HEADER_LENGTH, Problem, Request, Response
-from serve.http.parsing import RequestParser
+from bench.spoil import spoiled_gzip, spoiled_json, spoiled_picture
+from serve.http.messages import HEADER_LENGTH, Problem
 from serve.inference.check import IMAGE
 from serve.inference.model import Model
 from serve.pictures.prepare import PrepareError, prepare
@@ -57,9 +56,6 @@ def targets(model: Model) -> dict[str, Target]:
     dice = np.random.default_rng(0)
     image = dice.integers(0, 256, (1, *model.input_shape), dtype=np.uint8)
     pictures, bodies = _pictures(), _oip_bodies(image)
-    http = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body for body in bodies]
-    chunked = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
-    http.append(b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n" + chunked)
     idx = [_idx(image[:, 0]), _idx(np.arange(10, dtype=np.uint8))]
     read_oip, read_upload = (lambda data: _infer(model, data)), (lambda data: _upload(model, data))
     return {
@@ -67,7 +63,6 @@ def targets(model: Model) -> dict[str, Target]:
         "image": Target(prepare, pictures, PrepareError, spoiled_picture),
         "oip": Target(read_oip, bodies, Problem, spoiled_json),
         "upload": Target(read_upload, [*pictures, *_uploads(pictures[0], image[0, 0])], Problem, spoiled_json),
-        "http": Target(_parse_http, http, Problem, spoiled),
     }
 
 
@@ -108,33 +103,13 @@ def _infer(model: Model, data: bytes) -> None:
     """With a NUL, the JSON ends there and bytes follow, as the header says."""
     head, separator, tail = data.partition(b"\0")
     headers = {HEADER_LENGTH.encode(): str(len(head)).encode()} if separator else {}
-    call = oip.parse(model, Request("", _ignore, headers=headers), head + tail)
+    call = oip.parse(model, headers, head + tail)
     oip.encode(model, call, model.predict(call.images))
 
 
 def _upload(model: Model, data: bytes) -> None:
     kind = "application/json" if data[:1] in b"{[" else "multipart/form-data; boundary=b"
     answers.predict(model, uploads.read(data, kind, ""))
-
-
-class _Gate:
-    held = 0
-
-    def admit(self, request: Request) -> int:
-        return 10**6
-
-
-def _parse_http(data: bytes) -> None:
-    parser = RequestParser(_Gate(), lambda: Request("", _ignore))
-    parser.feed(data[: len(data) // 2])
-    parser.feed(data[len(data) // 2 :])
-    for request in [*parser.complete, *([parser.partial] if parser.partial else [])]:
-        if request.refusal is not None:
-            raise request.refusal
-
-
-def _ignore(request: Request, response: Response) -> None:
-    pass
 
 
 def fuzz(name: str, target: Target, seconds: float, seed: int) -> dict[str, Any]:
@@ -173,7 +148,7 @@ def _outcome(target: Target, data: bytes) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["idx", "image", "oip", "upload", "http", "link"]
+    names = ["idx", "image", "oip", "upload", "link"]
     parser.add_argument("--minutes", type=float, default=10, help="for each target (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=names, default=names)
     parser.add_argument("--seed", type=int, default=0)

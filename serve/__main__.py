@@ -9,16 +9,16 @@ Another address than this machine's own needs an API key (--api-key-file, or CIF
 """
 
 import argparse
-import asyncio
 import os
+import socket
+import ssl
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from serve import __version__
 from serve.http.guard import LOOPBACK, Guard, is_loopback
-from serve.http.server import NoModel, Settings, adopt, listen, serve
-from serve.inference.model import ModelError
+from serve.http.settings import Listening, Settings
 
 MADE = ("models", "champion")  # by the pipeline
 
@@ -29,23 +29,19 @@ def main(argv: list[str] | None = None) -> int:
         from serve import predict
 
         return predict.main(argv[1:])
+    from serve.http.server import serve
+
     arguments = _parser().parse_args(argv)
     try:
-        if arguments.fd is not None:
-            arguments.host, arguments.port = _address(arguments.fd)
-        settings = _settings(arguments)
-        listener = listen(settings.host, settings.port) if arguments.fd is None else adopt(arguments.fd)
+        settings, listening = _settings(arguments), _listening(arguments)
     except ValueError as error:
         return _complain(str(error), 2)
     except OSError as error:
-        where = f"{arguments.host}:{arguments.port}" if arguments.fd is None else f"--fd {arguments.fd}"
-        return _complain(f"cannot listen on {where}: {error.strerror}; try --port", 1)
-    host, port = listener.getsockname()[:2]
-    with listener:
-        try:
-            asyncio.run(serve(settings, listener, lambda names: _announce(names, host, port)))
-        except (NoModel, ModelError) as error:
-            return _complain(str(error), 1)
+        return _complain(f"cannot listen on {arguments.host}:{arguments.port}: {error.strerror}; try --port", 1)
+    try:
+        serve(settings, listening)
+    except SystemExit as ended:  # a worker has said why
+        return int(ended.code or 0)
     return 0
 
 
@@ -62,9 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         default=8000,
         help="port to listen on, 0 for any that is free (default: %(default)s)",
     )
-    add("--fd", type=int, metavar="N",
-        help="listen on an open socket instead, as supervisors hand it over (systemd: 3): no connection is refused "
-        "while the server restarts")  # fmt: skip
+    add("--workers", type=int, default=1, help="processes that answer, each with all models (default: %(default)s)")
+    add("--ssl-certfile", type=Path, metavar="FILE", help="certificate: answer over TLS, HTTP/2 included")
+    add("--ssl-keyfile", type=Path, metavar="FILE", help="its private key")
     add("--models", nargs="+", default=[], metavar="WHERE",
         help="directories of ONNX files, files, or models:/NAME@ALIAS (default: models and champion)")  # fmt: skip
     add("--api-key-file", type=Path, metavar="FILE", help="accept the keys in FILE, one per line")
@@ -84,32 +80,56 @@ def _parser() -> argparse.ArgumentParser:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """Raises ValueError."""
-    if not 0 <= arguments.port < 2**16:
-        raise ValueError(f"--port must be from 0 to 65535, not {arguments.port}")
-    if arguments.threads < 1 or arguments.drain_seconds < 0:
-        raise ValueError("--threads must be at least 1 and --drain-seconds at least 0")
+    if arguments.threads < 1:
+        raise ValueError("--threads must be at least 1")
+    if arguments.model_control and arguments.workers > 1:
+        raise ValueError("--model-control reaches one process only: leave out --workers")
     arguments.models = arguments.models or [name for name in MADE if name == MADE[0] or Path(name).exists()]
     for source in arguments.models:
         if not source.startswith("models:/") and not Path(source).exists():
             raise ValueError(f"--models {source}: no such file or directory")
     return Settings(
         models=tuple(arguments.models),
-        host=arguments.host,
-        port=arguments.port,
         guard=_guard(arguments),
         model_control=arguments.model_control,
         threads=arguments.threads,
-        drain_seconds=arguments.drain_seconds,
         log_requests=not arguments.no_request_log,
     )
 
 
-def _address(descriptor: int) -> tuple[str, int]:
-    """Of an inherited socket, which stays open. Raises OSError, ValueError."""
-    listener = adopt(descriptor)
-    host, port = listener.getsockname()[:2]
-    listener.detach()
-    return host, port
+def _listening(arguments: argparse.Namespace) -> Listening:
+    """Raises ValueError, OSError."""
+    if not 0 <= arguments.port < 2**16:
+        raise ValueError(f"--port must be from 0 to 65535, not {arguments.port}")
+    if arguments.workers < 1 or arguments.drain_seconds < 0:
+        raise ValueError("--workers must be at least 1 and --drain-seconds at least 0")
+    _check_certificate(arguments.ssl_certfile, arguments.ssl_keyfile)
+    return Listening(
+        host=arguments.host,
+        port=_free_port(arguments.host, arguments.port),
+        workers=arguments.workers,
+        drain_seconds=arguments.drain_seconds,
+        certificate=arguments.ssl_certfile,
+        key=arguments.ssl_keyfile,
+    )
+
+
+def _free_port(host: str, port: int) -> int:
+    """The same, or one that is free for 0. Raises OSError, for a port in use among others."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _check_certificate(certificate: Path | None, key: Path | None) -> None:
+    """Raises ValueError."""
+    if (certificate is None) != (key is None):
+        raise ValueError("--ssl-certfile and --ssl-keyfile belong together")
+    if certificate is not None and key is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        except OSError as error:  # ssl.SSLError among them
+            raise ValueError(f"--ssl-certfile {certificate} and --ssl-keyfile {key} cannot be used: {error}") from error
 
 
 def _guard(arguments: argparse.Namespace) -> Guard:
@@ -146,11 +166,6 @@ def _keys(file: Path | None) -> tuple[str, ...]:
             raise ValueError(f"--api-key-file {file} holds no key: write one a line")
         keys += found
     return tuple(key.strip() for key in keys if key.strip())
-
-
-def _announce(names: list[str], host: str, port: int) -> None:
-    shown = f"[{host}]" if ":" in host else host
-    print(f"serving {', '.join(names)} on http://{shown}:{port} (page /, documentation /docs)", flush=True)
 
 
 def _complain(message: str, status: int) -> int:

@@ -1,42 +1,36 @@
 """What each path of the server does. All of it runs in the event loop's thread but the jobs."""
 
-import asyncio
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from functools import partial
 
-from serve.http.messages import Problem, Request, Response, busy, decompressed, to_json, unavailable
+from serve.http.jobs import Jobs
+from serve.http.messages import Problem, Request, Response, decompressed, to_json
+from serve.http.metrics import Metrics
 from serve.http.routing import Route
 from serve.inference import limits
-from serve.inference.batcher import Batcher, Work
-from serve.inference.model import Answer, Model
+from serve.inference.batcher import Batcher
+from serve.inference.model import Model
 from serve.inference.repository import Entry, Repository
 from serve.protocol import answers, describe, oip, uploads
 
 DEFAULT_MODEL = "champion"
-Failed = Callable[[Request, Exception], Response]
 
 
 class Endpoints:
-    def __init__(self, repository: Repository, failed: Failed, *, model_control: bool) -> None:
+    def __init__(
+        self, repository: Repository, metrics: Metrics, leaving: Callable[[], bool], *, model_control: bool
+    ) -> None:
         self.repository = repository
-        self.started = False
-        """The models have been looked for."""
-        self.leaving = False
-        """Still answering, but ready for no more: the server is about to stop."""
-        self.jobs = 0
-        """Requests with or waiting for the worker threads."""
-        self._failed = failed
+        self.jobs = Jobs("requests", limits.WORKERS, limits.WORKER_QUEUE)
+        self._metrics = metrics
+        self._leaving = leaving
         self._model_control = model_control
-        self._loop = asyncio.get_running_loop()
-        self._workers = ThreadPoolExecutor(limits.WORKERS, thread_name_prefix="worker")
         self._batchers: dict[str, Batcher] = {}
 
     def routes(self) -> list[Route]:
         model, version = "/v2/models/{}", "/v2/models/{}/versions/{}"
         infer = partial(Route, "infer", "POST", handler=self._infer, body=limits.TENSOR_BYTES, room=self._room)
-        upload = partial(Route, method="POST", body=limits.UPLOAD_BYTES, room=self._job_room)
+        upload = partial(Route, method="POST", body=limits.UPLOAD_BYTES, room=self.jobs.check_room)
         read = partial(Route, method="GET")
         return [
             infer(path=f"{model}/infer"),
@@ -58,7 +52,7 @@ class Endpoints:
         ]
 
     def close(self) -> None:
-        self._workers.shutdown(cancel_futures=True)
+        self.jobs.close()
         self.repository.close()
 
     @property
@@ -68,30 +62,20 @@ class Endpoints:
 
     @property
     def is_ready(self) -> bool:
-        return self.started and not self.leaving and self.repository.ready
+        return not self._leaving() and self.repository.ready
 
     # Inference
 
-    def _infer(self, request: Request, name: str, version: str | None = None) -> None:
+    async def _infer(self, request: Request, name: str, version: str | None = None) -> Response:
         model = self._model(request, name, version)
         body = decompressed(request.body, request.header(b"content-encoding"), limits.TENSOR_BYTES)
-        call = oip.parse(model, request, body)
-        deadline = min(request.deadline, request.started + call.seconds)
-        done = partial(self._inferred, request, model, call)
-        self._batcher(name).submit(Work(request, model, call.images, done, time.perf_counter(), deadline))
-
-    def _inferred(self, request: Request, model: Model, call: oip.Call, result: Answer | Exception) -> None:
-        if isinstance(result, Problem):
-            response = result.response()
-        elif isinstance(result, Exception):
-            response = self._failed(request, result)
-        else:
-            response = oip.encode(model, call, result)
-        request.reply(response)
+        call = oip.parse(model, request.headers, body)
+        request.deadline = min(request.deadline, request.started + call.seconds)
+        return oip.encode(model, call, await self._batcher(name).submit(model, call.images))
 
     def _batcher(self, name: str) -> Batcher:
         if name not in self._batchers:
-            self._batchers[name] = Batcher(self._workers)
+            self._batchers[name] = Batcher(self.jobs.executor, partial(self._metrics.count_run, name))
         return self._batchers[name]
 
     def _room(self, name: str, version: str | None = None) -> None:
@@ -100,42 +84,17 @@ class Endpoints:
 
     # For people
 
-    def _predict(self, request: Request) -> None:
-        self._submit(request, lambda: answers.predict(*self._read(request)))
+    def _predict(self, request: Request) -> Awaitable[Response]:
+        return self.jobs.run(lambda: answers.predict(*self._read(request)))
 
-    def _explain(self, request: Request) -> None:
-        self._submit(request, lambda: answers.explain(*self._read(request), request.header(b"accept")))
-
-    def _submit(self, request: Request, work: Callable[[], Response]) -> None:
-        self._job_room()
-        self.jobs += 1
-        self._workers.submit(self._job, request, work)
-
-    def _job(self, request: Request, work: Callable[[], Response]) -> None:
-        """In a worker thread: do the work unless it is too late, hand the response to the event loop."""
-        try:
-            if request.gone or time.perf_counter() > request.deadline:
-                raise Problem(504, "waited too long for its turn")
-            response = work()
-        except Problem as problem:
-            response = problem.response()
-        except Exception as error:
-            response = self._failed(request, error)
-        self._loop.call_soon_threadsafe(self._end, request, response)
+    def _explain(self, request: Request) -> Awaitable[Response]:
+        return self.jobs.run(lambda: answers.explain(*self._read(request), request.header(b"accept")))
 
     def _read(self, request: Request) -> tuple[Model, uploads.Upload]:
         body = decompressed(request.body, request.header(b"content-encoding"), limits.UPLOAD_BYTES)
         upload = uploads.read(body, request.header(b"content-type"), request.query)
         name = upload.options.get("model") or self._default_model()
         return self._model(request, str(name)), upload
-
-    def _end(self, request: Request, response: Response) -> None:
-        self.jobs -= 1
-        request.reply(response)
-
-    def _job_room(self) -> None:
-        if self.jobs >= limits.WORKER_QUEUE:
-            raise busy(f"{self.jobs} requests are waiting already")
 
     def _default_model(self) -> str:
         names = list(self.repository.entries)
@@ -144,8 +103,6 @@ class Endpoints:
         return names[0]
 
     def _model(self, request: Request, name: str, version: str | None = None) -> Model:
-        if not self.started:
-            raise unavailable("the models are still loading")
         model = self.repository.get(name, version)
         request.model, request.version = name, model.version
         return model
@@ -163,7 +120,8 @@ class Endpoints:
 
     def _model_ready(self, request: Request, name: str, version: str | None = None) -> Response:
         self._model(request, name, version)
-        return to_json({"name": name, "ready": not self.leaving}, 503 if self.leaving else 200)
+        leaving = self._leaving()
+        return to_json({"name": name, "ready": not leaving}, 503 if leaving else 200)
 
     def _metadata(self, request: Request, name: str, version: str | None = None) -> Response:
         return to_json(describe.metadata(self._model(request, name, version)))
@@ -176,7 +134,7 @@ class Endpoints:
             models = [self._model(request, name, version)]
         else:
             models = [entry.model for entry in self.repository.entries.values() if entry.model is not None]
-        seen = [describe.statistics(model, self._batcher(model.name).statistics) for model in models]
+        seen = [describe.statistics(model, self._metrics.statistics(model.name)) for model in models]
         return to_json({"model_stats": seen})
 
     # Repository
@@ -187,17 +145,17 @@ class Endpoints:
             only_ready = bool(oip.json_object(request.body).get("ready", False))
         return to_json(describe.index(self.repository.entries, only_ready=only_ready))
 
-    def _load(self, request: Request, name: str) -> None:
+    def _load(self, request: Request, name: str) -> Awaitable[Response]:
         oip.check_load(request.body)
-        self._control(request, name, self.repository.load)
+        return self._control(request, name, self.repository.load)
 
-    def _unload(self, request: Request, name: str) -> None:
-        self._control(request, name, self.repository.unload)
+    def _unload(self, request: Request, name: str) -> Awaitable[Response]:
+        return self._control(request, name, self.repository.unload)
 
-    def _control(self, request: Request, name: str, change: Callable[[str], Entry]) -> None:
+    def _control(self, request: Request, name: str, change: Callable[[str], Entry]) -> Awaitable[Response]:
         if not self._model_control:
             raise Problem(403, "models are loaded and unloaded only by a server started with --model-control")
-        self._submit(request, lambda: _changed(change(name)))
+        return self.jobs.run(lambda: _changed(change(name)))
 
 
 def _changed(entry: Entry) -> Response:

@@ -1,7 +1,6 @@
 """The page and the documentation: plain files, nothing from elsewhere."""
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from serve.http.messages import Response
 
@@ -37,7 +36,6 @@ SECURITY = {
 
 def find(path: str) -> Path | None:
     """The file for a path of the URL: /docs, /docs/… and /openapi.json from docs, all others from page."""
-    path = unquote(path)
     if "\0" in path or "\\" in path:
         return None
     is_documentation = path == "/openapi.json" or path == "/docs" or path.startswith("/docs/")

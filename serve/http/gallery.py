@@ -6,14 +6,13 @@ GET /samples/strongest?model=M&layer=conv1 for each unit the images that excite 
                                            those `searched` so far: ask again until that is all there are
 """
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 from serve.http import samples
-from serve.http.messages import BINARY, JSON, Problem, Request, Response, busy, to_json
+from serve.http.jobs import Jobs
+from serve.http.messages import BINARY, JSON, Problem, Request, Response, to_json
 from serve.http.routing import Route
 from serve.http.samples import Samples, SamplesError
 from serve.inference.excitation import Search, search_of
@@ -29,9 +28,8 @@ CACHED = {"cache-control": "no-cache"}
 class Gallery:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._loop = asyncio.get_running_loop()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="gallery")  # never in the way of an answer
-        self._waiting = 0
+        self._rankings = Jobs("rankings", 1, WAITING)  # a thread of their own, never in the way of an answer
+        self.close = self._rankings.close
 
     def routes(self) -> list[Route]:
         read = partial(Route, "samples", "GET")
@@ -56,30 +54,20 @@ class Gallery:
             raise Problem(404, str(error)) from error
         return Response(pixels.tobytes(), BINARY, headers=CACHED)
 
-    def _strongest(self, request: Request) -> None:
-        if self._waiting >= WAITING:
-            raise busy(f"{self._waiting} rankings are waiting already")
+    async def _strongest(self, request: Request) -> Response:
         options = _options(request)
         model = self._repository.get(options.get("model", "champion"))
         held = self._samples()
-        self._waiting += 1
 
-        def work() -> None:
+        def work() -> Response:
             try:
-                response = to_json(
-                    {"model": model.name, "version": model.version}
-                    | _found(search_of(model, held), options.get("layer", ""))
-                )
+                found = _found(search_of(model, held), options.get("layer", ""))
             except Exception as error:  # a network that takes no such images, a layer that is not there
                 reason = next(iter(str(error).splitlines()), type(error).__name__)
-                response = Problem(400, reason[:300]).response()
-            self._loop.call_soon_threadsafe(self._end, request, response)
+                raise Problem(400, reason[:300]) from error
+            return to_json({"model": model.name, "version": model.version} | found)
 
-        self._worker.submit(work)
-
-    def _end(self, request: Request, response: Response) -> None:
-        self._waiting -= 1
-        request.reply(response)
+        return await self._rankings.run(work)
 
     def _samples(self) -> Samples:
         folders = dict.fromkeys(entry.path.parent for entry in self._repository.entries.values())

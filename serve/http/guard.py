@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from serve.http.messages import Problem, Request
 
@@ -58,7 +57,7 @@ class Guard:
         if request.method in READING or not origin or self._allows(origin):
             return
         site = request.header(b"sec-fetch-site")
-        same = site == "same-origin" if site else urlsplit(origin).netloc == request.header(b"host")
+        same = site == "same-origin" if site else origin.partition("://")[2] == request.header(b"host")
         if not same:
             raise Problem(403, f"pages of {origin[:80]!r} may not use this server; see --cors")
 

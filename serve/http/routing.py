@@ -1,10 +1,9 @@
 """Paths and methods to what answers them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from serve.http.messages import Problem, Response
 
@@ -15,8 +14,8 @@ class Route(NamedTuple):
     method: str
     path: str
     """With {} for each part that is an argument."""
-    handler: Callable[..., Response | None]
-    """Takes the request and the arguments; None means that it replies later."""
+    handler: Callable[..., Response | Awaitable[Response]]
+    """Takes the request and the arguments."""
     body: int = 0
     """The most bytes of body it takes."""
     public: bool = False
@@ -52,5 +51,5 @@ class Router:
     def _match(self, path: str) -> Match | None:
         for pattern, methods in self._patterns.items():
             if found := pattern.fullmatch(path):
-                return Match(methods, tuple(unquote(part) for part in found.groups()))
+                return Match(methods, found.groups())
         return None

@@ -6,56 +6,44 @@ batch. Runs expected to be long happen in a thread, and what arrives meanwhile i
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
-from serve.http.messages import Problem, Request, busy
+from serve.http.messages import busy
 from serve.inference import limits
 from serve.inference.model import Answer, Images, Model
 
-Done = Callable[[Answer | Exception], None]
+
+class Count(Protocol):
+    """What is told of each run."""
+
+    def __call__(
+        self, requests: int, images: int, queue_seconds: float, run_seconds: float, *, failed: bool
+    ) -> None: ...
 
 
 @dataclass(slots=True)
 class Work:
-    request: Request
     model: Model
     images: Images
-    done: Done
+    answer: "asyncio.Future[Answer]"
     queued: float
-    deadline: float
     alone: bool = False
     """In a run of its own, after one with others that failed."""
-
-
-@dataclass
-class Statistics:
-    """Of one model since the server started; durations in nanoseconds."""
-
-    answered: int = 0
-    images: int = 0
-    runs: int = 0
-    failed: int = 0
-    queue_ns: int = 0
-    run_ns: int = 0
-    last: float = 0.0
-    """When it last answered, in seconds since 1970."""
-    batches: Counter[int] = field(default_factory=Counter)
-    """Number of runs by number of images."""
 
 
 class Batcher:
     """The queue of one served name. All methods belong to the event loop's thread."""
 
-    def __init__(self, executor: Executor) -> None:
-        self.statistics = Statistics()
+    def __init__(self, executor: Executor, count: Count) -> None:
         self.waiting = 0
         """Images in the queue."""
         self._executor = executor
+        self._count = count
         self._queue: deque[Work] = deque()
         self._scheduled = False
         self._loop = asyncio.get_running_loop()
@@ -64,12 +52,14 @@ class Batcher:
         if self.waiting >= limits.QUEUE_IMAGES:
             raise busy(f"{self.waiting} images are waiting already")
 
-    def submit(self, work: Work) -> None:
-        """Queue it; `done` gets its answer or a Problem. Raises Problem where the queue is full."""
+    def submit(self, model: Model, images: Images) -> "asyncio.Future[Answer]":
+        """Queue them; cancel the answer where nobody waits for it any more. Raises Problem where the queue is full."""
         self.check_room()
+        work = Work(model, images, self._loop.create_future(), time.perf_counter())
         self._queue.append(work)
-        self.waiting += len(work.images)
+        self.waiting += len(images)
         self._schedule()
+        return work.answer
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -78,7 +68,7 @@ class Batcher:
 
     def _run_next(self) -> None:
         now = time.perf_counter()
-        batch = self._take(now)
+        batch = self._take()
         if not batch:
             self._scheduled = False
             return
@@ -92,8 +82,8 @@ class Batcher:
     def _call_back(self, batch: list[Work], started: float, ran: "Future[Answer | Exception]") -> None:
         self._loop.call_soon_threadsafe(lambda: self._finish(batch, started, ran.result()))
 
-    def _take(self, now: float) -> list[Work]:
-        """The oldest work and what follows for the same file, without what came too late."""
+    def _take(self) -> list[Work]:
+        """The oldest work and what follows for the same file, without what nobody waits for."""
         batch: list[Work] = []
         size = 0
         while self._queue and size < limits.BATCH_IMAGES:
@@ -104,13 +94,9 @@ class Batcher:
                 break
             self._queue.popleft()
             self.waiting -= count
-            if work.request.gone:
-                continue
-            if now > work.deadline:
-                work.done(Problem(504, "waited too long for its turn"))
-                continue
-            batch.append(work)
-            size += count
+            if not work.answer.done():
+                batch.append(work)
+                size += count
         return batch
 
     def _finish(self, batch: list[Work], started: float, result: Answer | Exception) -> None:
@@ -120,24 +106,17 @@ class Batcher:
             self._scheduled = False
             self._schedule()
             return
-        self._count(batch, started, result)
         self._scheduled = False
         if self._queue:
-            self._schedule()  # first of all: whatever an answer meets on its way out, the queue goes on
+            self._schedule()
         _hand_out(batch, result)
-
-    def _count(self, batch: list[Work], started: float, result: Answer | Exception) -> None:
-        statistics, images = self.statistics, sum(len(work.images) for work in batch)
-        statistics.run_ns += int((time.perf_counter() - started) * 1e9)
-        statistics.queue_ns += int(sum(started - work.queued for work in batch) * 1e9)
-        statistics.runs += 1
-        statistics.batches[images] += 1
-        statistics.last = time.time()
-        if isinstance(result, Exception):
-            statistics.failed += len(batch)
-        else:
-            statistics.answered += len(batch)
-            statistics.images += images
+        self._count(
+            requests=len(batch),
+            images=sum(len(work.images) for work in batch),
+            queue_seconds=sum(started - work.queued for work in batch),
+            run_seconds=time.perf_counter() - started,
+            failed=isinstance(result, Exception),
+        )
 
 
 def _together(batch: list[Work]) -> Images:
@@ -152,14 +131,14 @@ def _attempt(model: Model, images: Images) -> Answer | Exception:
 
 
 def _hand_out(batch: list[Work], result: Answer | Exception) -> None:
-    """To each its part. One that cannot be given must not keep the others from theirs: it is told to the event loop."""
+    """To each its part, where somebody still waits for it."""
     start = 0
     for work in batch:
         end = start + len(work.images)
-        part = result if isinstance(result, Exception) else Answer(*(values[start:end] for values in result))
+        if work.answer.done():
+            pass
+        elif isinstance(result, Exception):
+            work.answer.set_exception(result)
+        else:
+            work.answer.set_result(Answer(*(values[start:end] for values in result)))
         start = end
-        try:
-            work.done(part)
-        except Exception as error:
-            context = {"message": "an answer could not be given", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)

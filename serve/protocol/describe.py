@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve import __version__
-from serve.inference.batcher import Statistics
+from serve.http.metrics import Statistics
 from serve.inference.check import IMAGE
 from serve.inference.limits import BATCH_IMAGES
 from serve.inference.model import Model
@@ -58,19 +58,19 @@ def configuration(model: Model) -> dict[str, Any]:
 def statistics(model: Model, seen: Statistics) -> dict[str, Any]:
     """Triton's statistics. Runs are counted whole: their input and output have no times of their own."""
     nothing = {"count": 0, "ns": 0}
-    run = {"count": seen.answered, "ns": seen.run_ns}
+    queue_ns, run_ns = int(seen.queue_seconds * 1e9), int(seen.run_seconds * 1e9)
     return {
         "name": model.name,
         "version": model.version,
         "last_inference": int(seen.last * 1000),
         "inference_count": seen.images,
-        "execution_count": seen.runs,
+        "execution_count": seen.batches.total(),
         "inference_stats": {
-            "success": {"count": seen.answered, "ns": seen.queue_ns + seen.run_ns},
+            "success": {"count": seen.answered, "ns": queue_ns + run_ns},
             "fail": {"count": seen.failed, "ns": 0},
-            "queue": {"count": seen.answered, "ns": seen.queue_ns},
+            "queue": {"count": seen.answered, "ns": queue_ns},
             "compute_input": {"count": seen.answered, "ns": 0},
-            "compute_infer": run,
+            "compute_infer": {"count": seen.answered, "ns": run_ns},
             "compute_output": {"count": seen.answered, "ns": 0},
             "cache_hit": nothing,
             "cache_miss": nothing,

@@ -3,6 +3,7 @@
 github.com/kserve/open-inference-protocol, and Triton's extensions for binary tensors and classification.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serve.http.messages import BINARY, HEADER_LENGTH, Problem, Request, Response
+from serve.http.messages import BINARY, HEADER_LENGTH, Problem, Response
 from serve.inference.check import IMAGE, LOGITS, PROBABILITIES
 from serve.inference.limits import ANSWER_SECONDS, BATCH_IMAGES
 from serve.inference.model import Answer, Floats, Images, Model
@@ -37,9 +38,9 @@ class Call:
     id: str | None = None
 
 
-def parse(model: Model, request: Request, body: bytes) -> Call:
+def parse(model: Model, headers: Mapping[bytes, bytes], body: bytes) -> Call:
     """Read an infer request. Raises Problem with status 400."""
-    header = request.headers.get(HEADER_LENGTH.encode())
+    header = headers.get(HEADER_LENGTH.encode())
     if header is None:
         return _call(model, json_object(body), b"")
     size = int(header) if header.isdigit() and len(header) < 10 else -1

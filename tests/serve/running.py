@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from granian.server.embed import Server
 
-from serve.http import server
 from serve.http.access_log import AccessLog
 from serve.http.app import App
-from serve.http.connection import Connection
 from serve.http.guard import Guard
-from serve.inference.repository import Repository
+from serve.http.server import granian_options
+from serve.http.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,42 +76,31 @@ class Running(NamedTuple):
 @contextmanager
 def running(*models: Path, guard: Guard | None = None, model_control: bool = False) -> Iterator[Running]:
     """A server in a thread: its limits can be patched, its insides looked at."""
-    loop, log, found = asyncio.new_event_loop(), BytesIO(), threading.Event()
-    state: dict[str, Any] = {}
+    loop, log = asyncio.new_event_loop(), BytesIO()
+    settings = Settings(tuple(map(str, models)), guard or Guard(), model_control)
+    app = App(settings, log=AccessLog(log))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server: list[Server] = []
 
     async def run() -> None:
-        state["stop"] = asyncio.Event()
-        repository = Repository(map(str, models))
-        app = state["app"] = App(repository, guard or Guard(), AccessLog(log), model_control=model_control)
-        app.note_changes(repository.refresh())
-        app.endpoints.started = True
-        listening = await loop.create_server(lambda: Connection(app), "127.0.0.1", 0)
-        state["port"] = listening.sockets[0].getsockname()[1]
-        ticking = loop.create_task(server._tick(app))
-        found.set()
-        await state["stop"].wait()
-        ticking.cancel()
-        listening.close()
-        # Who was accepted just now becomes a connection first.
-        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=1)
-        for connection in list(app.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)
-        for connection in list(app.connections):  # asyncio does not abort what is closing and has bytes to send
-            connection.transport.get_extra_info("socket")._sock.close()
-        app.log.close()
-        app.endpoints.close()
-        await asyncio.sleep(0)
+        server.append(Server(app, "127.0.0.1", port, **granian_options()))
+        await server[0].serve()
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
-    assert found.wait(20)
+    wait_for(lambda: listens(port), 20)
     try:
-        yield Running(Client(state["port"]), state["app"], log, loop)
+        yield Running(Client(port), app, log, loop)
     finally:
-        loop.call_soon_threadsafe(state["stop"].set)
+        loop.call_soon_threadsafe(server[0].stop)
         thread.join(20)
         loop.close()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Process(NamedTuple):
@@ -121,8 +110,8 @@ class Process(NamedTuple):
 
 
 @contextmanager
-def process(directory: Path, *arguments: str, descriptor: int | None = None, **environment: str) -> Iterator[Process]:
-    """`python -m serve` on a free port or a descriptor, ready to answer; killed at the end if it still runs."""
+def process(directory: Path, *arguments: str, **environment: str) -> Iterator[Process]:
+    """`python -m serve` on a free port, ready to answer; killed at the end if it still runs."""
     log = directory / "serve.log"
     command = [sys.executable, "-m", "serve", "--port", "0", *arguments]
     with (
@@ -133,18 +122,20 @@ def process(directory: Path, *arguments: str, descriptor: int | None = None, **e
             stdout=subprocess.PIPE,
             stderr=file,
             env={**os.environ, **environment},
-            pass_fds=[] if descriptor is None else [descriptor],
         ) as child,
     ):
         try:
             assert child.stdout is not None
             line = child.stdout.readline().decode()
-            announced = re.search(r"http://\S+:(\d+)", line)
+            announced = re.search(r"https?://\S+:(\d+)", line)
             assert announced, line + log.read_text()
             yield Process(Client(int(announced[1])), child, log)
         finally:
-            child.kill()
-            child.wait(20)
+            child.terminate()
+            try:
+                child.wait(20)
+            finally:
+                child.kill()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve.http.messages import Problem, Request
+from serve.http.messages import Problem
 from serve.inference import limits
-from serve.inference.batcher import Batcher, Work
+from serve.inference.batcher import Batcher
 from serve.inference.model import Answer, Model
 
 Make = Callable[..., np.ndarray]
@@ -33,25 +33,16 @@ class Fake:
         return Answer(values, values)
 
 
-def _request() -> Request:
-    return Request("", lambda request, response: None)
-
-
 def _run(scenario: Callable[[Batcher], Any]) -> Any:
     async def run() -> Any:
         with ThreadPoolExecutor(1) as workers:
-            return await scenario(Batcher(workers))
+            return await scenario(Batcher(workers, lambda **_: None))
 
     return asyncio.run(run())
 
 
-def _submit(batcher: Batcher, model: Any, number: int, count: int = 1, **changes: Any) -> "asyncio.Future[Any]":
-    future = asyncio.get_running_loop().create_future()
-    request = changes.pop("request", None) or _request()
-    deadline = changes.pop("deadline", time.perf_counter() + 5)
-    images = np.full((count, 1, 2, 2), number, np.uint8)
-    batcher.submit(Work(request, model, images, future.set_result, time.perf_counter(), deadline))
-    return future
+def _submit(batcher: Batcher, model: Any, number: int, count: int = 1) -> "asyncio.Future[Answer]":
+    return batcher.submit(model, np.full((count, 1, 2, 2), number, np.uint8))
 
 
 def test_what_is_queued_together_runs_together() -> None:
@@ -115,27 +106,35 @@ def test_a_bad_image_fails_alone() -> None:
     model = Fake(bad=2)
 
     async def scenario(batcher: Batcher) -> list[Any]:
-        return list(await asyncio.gather(*(_submit(batcher, model, number) for number in range(4))))
+        answers = (_submit(batcher, model, number) for number in range(4))
+        return list(await asyncio.gather(*answers, return_exceptions=True))
 
     answers = _run(scenario)
     assert isinstance(answers[2], RuntimeError)
     assert [answers[i].logits.item() for i in (0, 1, 3)] == [0, 1, 3]
 
 
-def test_what_comes_too_late_or_is_gone_does_not_run() -> None:
+def test_what_nobody_waits_for_does_not_run() -> None:
     model = Fake()
-    gone = _request()
-    gone.gone = True
 
-    async def scenario(batcher: Batcher) -> Any:
-        late = _submit(batcher, model, 1, deadline=time.perf_counter() - 1)
-        unheard = _submit(batcher, model, 2, request=gone)
+    async def scenario(batcher: Batcher) -> None:
+        _submit(batcher, model, 1).cancel()
         await _submit(batcher, model, 3)
-        return await late, unheard.done()
 
-    late, heard = _run(scenario)
-    assert (late.status, heard) == (504, False)
+    _run(scenario)
     assert model.runs == [[3]]
+
+
+def test_whoever_leaves_during_the_run_takes_nothing_from_the_others() -> None:
+    model = Fake(seconds=1.0, delay=0.1)
+
+    async def scenario(batcher: Batcher) -> Answer:
+        leaving, staying = _submit(batcher, model, 1), _submit(batcher, model, 2)
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        return await staying
+
+    assert _run(scenario).logits.item() == 2
 
 
 def test_the_queue_is_bounded() -> None:
@@ -160,10 +159,7 @@ def test_any_mixture_gives_the_bytes_of_single_runs(models_dir: Path, images: Ma
     async def scenario(batcher: Batcher) -> list[Answer]:
         futures = []
         for i, size in enumerate(sizes):
-            future = asyncio.get_running_loop().create_future()
-            work = Work(_request(), model, images(size, seed=i), future.set_result, 0.0, time.perf_counter() + 5)
-            batcher.submit(work)
-            futures.append(future)
+            futures.append(batcher.submit(model, images(size, seed=i)))
         return list(await asyncio.gather(*futures))
 
     for i, answer in enumerate(_run(scenario)):

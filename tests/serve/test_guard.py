@@ -153,7 +153,7 @@ def test_log_lines_are_json_whatever_the_path(server: Running) -> None:
     )
     wait_for(lambda: b"odd-path" in server.log.getvalue())
     (line,) = [line for line in server.log.getvalue().splitlines() if b"odd-path" in line]
-    assert orjson.loads(line)["path"] == '/"\\%0a{}'
+    assert orjson.loads(line)["path"] == '/"\\\n{}'
 
 
 def test_a_key_beyond_ascii_opens(models_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,8 +69,12 @@ def gauges(server: Running) -> dict[str, float]:
     return {name: float(found[f"cifra_{name}"]) for name in ("images_waiting", "jobs", "body_bytes")}
 
 
-def test_connections_of_clients_that_left_are_closed(models_dir: Path, images: Make) -> None:
-    with running(models_dir) as server:
-        for _ in range(50):
-            leave(server, request(images(), "lenet_28", "close"), 0, reset=True)
-        wait_for(lambda: len(server.app.connections) == 0)
+def test_a_client_that_left_is_not_answered_but_written_down(models_dir: Path, images: Make) -> None:
+    with running(models_dir / "lenet_28.onnx") as server:
+        model = server.app.repository.get("lenet_28")
+        predict = model.predict
+        object.__setattr__(model, "seconds", 1.0)
+        object.__setattr__(model, "predict", lambda images: (time.sleep(0.5), predict(images))[1])
+        leave(server, request(images(), "lenet_28", "close"), 0, reset=True)
+        wait_for(lambda: b'"status":499' in server.log.getvalue())
+        wait_for(lambda: not server.app.open)

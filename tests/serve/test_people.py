@@ -242,7 +242,7 @@ def test_only_one_image_is_explained(client: Client, images: Make) -> None:
 
 
 def test_workers_have_a_bounded_queue(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server.app.endpoints, "jobs", limits.WORKER_QUEUE)
+    monkeypatch.setattr(server.app.endpoints.jobs, "count", limits.WORKER_QUEUE)
     reply = server.client("POST", PREDICT, _picture())
     assert (reply.status, reply.headers["retry-after"]) == (429, "1")
 

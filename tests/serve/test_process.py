@@ -17,7 +17,7 @@ import pytest
 import serve
 from serve import __main__ as cli
 from tests.serve.networks import lenet, save
-from tests.serve.running import ROOT, Client, infer_body, process, wait_for
+from tests.serve.running import ROOT, infer_body, process, wait_for
 
 Make = Callable[..., np.ndarray]
 INFER = "/v2/models/lenet_28/infer"
@@ -82,54 +82,6 @@ def test_sigterm_answers_what_was_accepted(models_dir: Path, tmp_path: Path, ima
         assert found.process.wait(10) == 0
 
 
-def test_a_restart_on_an_inherited_socket_refuses_nobody(models_dir: Path, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        arguments = ("--models", str(models_dir / "mlp.onnx"), "--fd", str(listener.fileno()))
-        client = Client(listener.getsockname()[1])
-        with process(tmp_path, *arguments, descriptor=listener.fileno()) as first:
-            assert first.client.port == client.port
-            assert client("GET", "/v2").status == 200
-            first.process.send_signal(signal.SIGTERM)
-            assert first.process.wait(10) == 0
-        with client.connect() as waiting:
-            waiting.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            with process(tmp_path, *arguments, descriptor=listener.fileno()):
-                assert waiting.recv(65536).startswith(b"HTTP/1.1 200")
-
-
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-def test_a_descriptor_must_be_a_socket_that_listens(kind: int, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket(type=kind) as idle:
-        assert cli.main(["--fd", str(idle.fileno())]) == 2
-    assert "no TCP socket that listens" in capsys.readouterr().err
-
-
-def test_a_descriptor_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--fd", "999"]) == 1
-    assert "cannot listen on --fd 999" in capsys.readouterr().err
-
-
-def test_an_inherited_socket_of_the_network_needs_a_key(models_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("", 0)) as listener:
-        assert cli.main(["--models", str(models_dir), "--fd", str(listener.fileno())]) == 2
-    assert "anybody could ask" in capsys.readouterr().err
-
-
-def test_an_idle_client_may_ask_once_more_while_the_server_drains(models_dir: Path, tmp_path: Path) -> None:
-    request = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with process(tmp_path, "--models", str(models_dir / "mlp.onnx")) as found, found.client.connect() as idle:
-        idle.sendall(request)
-        assert b"connection: close" not in idle.recv(65536)
-        found.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: b"stopping" in found.log.read_bytes())
-        time.sleep(0.2)
-        idle.sendall(request)
-        answer = idle.recv(65536)
-        assert answer.startswith(b"HTTP/1.1 200")
-        assert b"connection: close" in answer
-        assert found.process.wait(10) == 0
-
-
 @pytest.mark.slow
 def test_readiness_ends_before_the_socket_closes(models_dir: Path, tmp_path: Path, images: Make) -> None:
     with process(tmp_path, "--models", str(models_dir), "--drain-seconds", "1.5") as found:
@@ -168,39 +120,6 @@ def test_new_exports_are_picked_up_by_looking_and_by_sighup(tmp_path: Path) -> N
         wait_for(lambda: b"goes on: lenet_28.onnx: not an ONNX file" in found.log.read_bytes())
 
 
-@pytest.mark.slow
-def test_live_at_once_ready_when_loaded(tmp_path: Path, images: Make) -> None:
-    """While the files load, the server is alive, not ready, and says so to whoever asks."""
-    save(tmp_path, "lenet_28", lenet(0))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    code = (
-        "import sys, time, serve.inference.repository as r; from serve.__main__ import main\n"
-        "load = r.Model.load\n"
-        "r.Model.load = lambda *a, **k: (time.sleep(1), load(*a, **k))[1]\n"
-        f"sys.exit(main(['--port', '{port}', '--models', {str(tmp_path)!r}]))"
-    )
-    client = Client(port)
-    with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as child:
-        try:
-            wait_for(lambda: _listens(port))
-            assert client("GET", "/v2/health/live").status == 200
-            assert client("GET", "/v2/health/ready").status == 503
-            reply = client("POST", INFER, infer_body(images()))
-            assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-            wait_for(lambda: client("GET", "/v2/health/ready").status == 200)
-        finally:
-            child.terminate()
-        assert child.wait(10) == 0
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def _complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     status = cli.main(list(arguments))
     text = capsys.readouterr().err
@@ -222,11 +141,21 @@ def test_a_missing_model_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert (status, "nowhere: no such file or directory" in text) == (2, True)
 
 
-def test_nothing_to_serve_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, text = _complaint(capsys, "--models", str(tmp_path), "--port", "0")
+def _refused(*arguments: str, **environment: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "serve", "--port", "0", *arguments]
+    ran = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    return ran.returncode, ran.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_nothing_to_serve_is_one_line(tmp_path: Path, workers: str) -> None:
+    status, text = _refused("--models", str(tmp_path), "--workers", workers)
     assert (status, "no ONNX file in" in text) == (1, True)
     (tmp_path / "bad.onnx").write_bytes(b"nonsense")
-    status, text = _complaint(capsys, "--models", str(tmp_path), "--port", "0")
+    status, text = _refused("--models", str(tmp_path), "--workers", workers)
     assert (status, "bad.onnx: not an ONNX file" in text) == (1, True)
 
 
@@ -263,12 +192,17 @@ def test_help_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in text
 
 
-def test_a_registry_without_mlflow_says_what_to_install(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "mlflow.artifacts", None)
-    status, text = _complaint(capsys, "--models", "models:/cifra@champion", "--port", "0")
+def test_a_registry_without_mlflow_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.py").write_text("raise ImportError")
+    status, text = _refused("--models", "models:/cifra@champion", PYTHONPATH=str(tmp_path))
     assert (status, "pip install mlflow" in text) == (1, True)
+
+
+def test_model_control_and_several_workers_do_not_go_together(
+    models_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, text = _complaint(capsys, "--models", str(models_dir), "--workers", "2", "--model-control")
+    assert (status, "--workers" in text) == (2, True)
 
 
 @pytest.mark.slow
