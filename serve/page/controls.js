@@ -23,8 +23,19 @@ export function listenToControls(page) {
     event.preventDefault();
     work();
   });
+  foldMenu(find("#menu"));
   watchForPictures((file) => page.openPicture(file));
   addEventListener("hashchange", () => page.openLink());
+}
+
+/** Open until something in it or beside it is pressed, but for what one may want to press again. */
+function foldMenu(button) {
+  const open = (isOpen) => button.setAttribute("aria-expanded", isOpen);
+  document.addEventListener("click", ({ target }) => {
+    if (button.contains(target)) return open(button.getAttribute("aria-expanded") === "false");
+    if (!target.closest?.("#size, #theme, [data-language]")) open(false);
+  });
+  document.addEventListener("keydown", ({ key }) => key === "Escape" && open(false));
 }
 
 function toggleEraser(pad) {

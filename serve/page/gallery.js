@@ -3,7 +3,7 @@
 import { sampleImages, samples, strongest } from "./api.js";
 import { find, h } from "./dom.js";
 import { pixelCanvas } from "./drawing.js";
-import { t } from "./i18n.js";
+import { number, t } from "./i18n.js";
 
 const PAGE = 24;
 const SIZE = 28;
@@ -13,9 +13,9 @@ export class Gallery {
   #page = 0;
   #images = new Map();
 
-  /** choose(number, pixels, size); sides() are the networks at work. */
-  constructor({ choose, sides }) {
-    Object.assign(this, { choose, sides });
+  /** choose(number, pixels, size); sides() are the networks at work; failure(error) is told what the server refuses. */
+  constructor({ choose, sides, failure }) {
+    Object.assign(this, { choose, sides, failure });
     this.dialog = find("#gallery");
     find("#gallery-open").addEventListener("click", () => this.open());
     find("#gallery-class").addEventListener("change", () => this.#turn(0));
@@ -28,20 +28,31 @@ export class Gallery {
     });
   }
 
-  /** {dataset, classes, labels, networks}, or null where the server has none. */
+  /** {dataset, classes, labels, networks}, or null where the server has none. Throws where it does not answer. */
   async facts() {
-    this.#facts ??= await samples().catch((error) => (error.kind === "missing" ? { missing: true } : null));
-    return this.#facts && !this.#facts.missing ? this.#facts : null;
+    this.#facts ??= await samples().catch((error) => {
+      if (error.kind !== "missing") throw error;
+      return { missing: true };
+    });
+    return this.#facts.missing ? null : this.#facts;
+  }
+
+  /** "Test image 7 of digits, labelled 3", or nothing where the server has none. */
+  async truth(number) {
+    const facts = await this.facts().catch(() => null);
+    const label = facts?.classes[facts.labels[number]];
+    return label === undefined ? null : { label, text: t("gallery.truth", { number, dataset: facts.dataset, label }) };
   }
 
   /** What is known of a side's network: {accuracy, bytes, predicted}, or null if its file is another. */
   async record(side) {
-    const facts = await this.facts();
+    const facts = await this.facts().catch(() => null);
     return Object.values(facts?.networks ?? {}).find(({ sha256 }) => sha256 === side.about?.sha256) ?? null;
   }
 
   async open() {
-    const facts = await this.facts();
+    const facts = await this.facts().catch((error) => this.failure(error) ?? undefined);
+    if (facts === undefined) return;
     find("#gallery-missing").hidden = Boolean(facts);
     find("#gallery-content").hidden = !facts;
     this.dialog.showModal();
@@ -131,14 +142,18 @@ export class Gallery {
   }
 
   async pick(number) {
-    await this.#fetch([number]);
+    try {
+      await this.#fetch([number]);
+    } catch (error) {
+      return this.failure(error);
+    }
     if (this.dialog.open) this.dialog.close();
     this.choose(number, this.#images.get(number), SIZE);
   }
 
   /** A test image of a class, another one each time. */
   async pickOfClass(kind) {
-    const facts = await this.facts();
+    const facts = await this.facts().catch((error) => this.failure(error));
     if (!facts) return;
     const numbers = facts.labels.flatMap((label, number) => (label === kind ? [number] : []));
     if (numbers.length) await this.pick(numbers[Math.floor(Math.random() * numbers.length)]);
@@ -157,18 +172,21 @@ export class Gallery {
   /** The images that excite a unit most, into an element: those found so far, until all have been searched. */
   async showStrongest(element, side, layer, unit) {
     const note = (text) => h("p", { className: "note" }, text);
-    const facts = await this.facts();
-    if (!facts) return element.replaceChildren(note(t("gallery.none")));
     try {
+      const facts = await this.facts();
+      if (!facts) return element.replaceChildren(note(t("gallery.none")));
       for (let all = false, first = true; !all && (first || element.isConnected); first = false) {
         const { units, searched, of } = await strongest(side.name, layer);
         all = searched >= of;
-        const numbers = units[unit].map(({ image }) => image);
-        const thumbs = await this.thumbs(numbers, (number) => facts.classes[facts.labels[number]]);
+        const excited = new Map(units[unit].filter(({ value }) => value > 0).map(({ image, value }) => [image, value]));
+        const caption = (image) => `${facts.classes[facts.labels[image]]}: ${number(excited.get(image))}`;
+        const thumbs = await this.thumbs([...excited.keys()], caption);
+        const silent = t("filter.silent", { most: number(units[unit][0].value) });
+        if (!thumbs.length && all) thumbs.push(note(silent));
         element.replaceChildren(...thumbs, all ? "" : note(t("filter.searching", { searched, of })));
       }
     } catch {
-      element.replaceChildren(note(t("gallery.none")));
+      element.replaceChildren(note(t("gallery.away")));
     }
   }
 }

@@ -56,6 +56,7 @@ class Page {
     this.gallery = new Gallery({
       choose: (...sample) => this.pad.change(() => pick(...sample)),
       sides: () => this.sides,
+      failure: (error) => this.asking.failed(null, error),
     });
     this.memory = new Memory(this.pad, this.gallery, () => this.#preparedImage());
     this.panel = new Panel({
@@ -110,7 +111,21 @@ class Page {
     if (isEmpty) this.sides.forEach((side) => side.forget());
     this.asking.whatIsInSight(at);
     this.#describeDrawing();
-    if (!live) this.memory.keepSoon();
+    this.#tellTruth();
+    if (live) return;
+    this.memory.keepSoon();
+    // From now on it is the reader's own drawing, not that of the link.
+    if (this.#opened) history.replaceState(null, "", location.pathname + location.search);
+  }
+
+  #opened = false;
+
+  /** What a test image is, beside what the networks take it for. */
+  async #tellTruth() {
+    const { base, strokes } = this.drawing;
+    const isSample = base?.kind === "sample" && !strokes.length;
+    const truth = isSample ? await this.gallery.truth(base.number) : null;
+    if (base === this.drawing.base) say(find("#truth"), truth?.text ?? "");
   }
 
   #describeDrawing() {
@@ -118,8 +133,15 @@ class Page {
     find("#undo").disabled = !canUndo;
     find("#redo").disabled = !canRedo;
     find("#pad-hint").hidden = !isEmpty;
+    say(find("#pad-hint"), this.#hint());
     const key = isEmpty ? "pad.empty" : base?.kind === "sample" ? "pad.sample" : "pad.drawn";
     this.pad.describe(t(key, { count: strokes.length, number: base?.number ?? 0 }));
+  }
+
+  #hint() {
+    const { classes, metadata } = this.sides[0]?.about ?? {};
+    if (!classes || classes.every((name) => /^\d$/.test(name))) return t("draw.hint");
+    return t("draw.hint.other", { dataset: metadata.dataset ?? "", classes: classes.slice(0, 3).join(", ") });
   }
 
   async openPicture(file) {
@@ -140,7 +162,9 @@ class Page {
   async #restore() {
     const parameters = new URLSearchParams(location.hash.slice(1));
     this.choice.wanted = [parameters.get("m"), parameters.get("c")];
+    this.#opened = false;
     const opened = await this.memory.openLink(parameters);
+    this.#opened = opened === "opened";
     if (opened === "rubbish") this.notices.show("bad-link");
     return opened === "opened";
   }
@@ -160,6 +184,7 @@ class Page {
 
   async #compare() {
     this.notices.hide("gone");
+    this.#describeDrawing();
     this.panel.close();
     this.columns.layOut(this.sides);
     this.#noteOff();
@@ -219,6 +244,7 @@ class Page {
     const answered = this.sides.filter((side) => side.answer && !side.blank);
     for (const part of [this.choice, this.notices, this.columns]) part.translate();
     this.#describeDrawing();
+    this.#tellTruth();
     this.tour.render();
     this.verdict.show(answered);
     this.seen.show(answered);

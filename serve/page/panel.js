@@ -128,7 +128,7 @@ export class Panel {
     const heading = h(
       "h3",
       {},
-      t(isMaps(layer) ? "filter.title" : "filter.unit", { number: channel, name: layer.name }),
+      t(nounOf(layer), { number: channel, name: layer.name }),
     );
     const off = side.isOff(layer.name, channel);
     const toggle = h("input", { type: "checkbox", id: "switch-off", checked: off });
@@ -164,6 +164,12 @@ export class Panel {
     const values = layer.output.subarray(channel * rows * columns, (channel + 1) * rows * columns);
     draw(canvas, values, rows, columns, side.blank ? 0 : largest(values), 176);
   }
+}
+
+/** Only a convolution has filters; what follows it has maps. */
+function nounOf(layer) {
+  if (!isMaps(layer)) return "filter.unit";
+  return layer.kind === "convolution" ? "filter.title" : "filter.of";
 }
 
 const followers = (layers, { name }) => layers.filter(({ inputs }) => inputs.includes(name));

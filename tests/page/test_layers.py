@@ -197,7 +197,7 @@ def test_two_networks_side_by_side(reader: Reader) -> None:
     assert reader.page.locator(".column").count() == 2
     assert reader.page.locator("#verdict-big .label").count() == 2
     assert reader.page.locator("#bars .value").count() == 20
-    reader.page.wait_for_selector(".column:last-child .network p:has-text('per answer')")
+    reader.page.wait_for_selector(".column:last-child .network p:has-text('there and back')")
     reader.choose("mlp")
     assert reader.page.locator(".column").count() == 1
 

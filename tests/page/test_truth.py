@@ -1,0 +1,108 @@
+"""What the page says of networks, units and images, held against what is so."""
+
+from typing import Any
+
+import pytest
+
+from serve.inference.layers import Inspector
+from tests.page.reader import ONE, Reader
+
+FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+def _is_answered(reader: Reader, address: str, change: Any) -> None:
+    """What the server says there, changed."""
+
+    def handle(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=change(answer.json()))
+
+    reader.page.route(address, handle)
+
+
+def test_a_test_image_says_what_it_is(reader: Reader) -> None:
+    reader.page.focus("#pad")
+    reader.page.keyboard.press("8")
+    reader.page.wait_for_function("() => document.querySelector('#truth').innerText")
+    assert "of digits. Its label: 8." in reader.text("#truth")
+    reader.draw()
+    assert reader.text("#truth") == ""
+
+
+def test_a_unit_that_no_image_excites_says_so(reader: Reader) -> None:
+    def silent(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"units": [[{"image": 0, "value": 0.0}, {"image": 1, "value": 0.0}] for _ in answer["units"]]}
+
+    _is_answered(reader, "**/samples/strongest*", silent)
+    reader.draw()
+    reader.press_unit("conv2")
+    reader.page.wait_for_selector("#panel-filter .thumbs .note")
+    assert "No test image excites it: its largest value is 0." in reader.text("#panel-filter .thumbs")
+    assert reader.page.locator("#panel-filter .thumb").count() == 0
+
+
+def test_the_images_that_excite_a_unit_show_by_how_much(reader: Reader) -> None:
+    def certain(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"units": [[{"image": 7, "value": 2.5}, {"image": 8, "value": -1.0}] for _ in answer["units"]]}
+
+    _is_answered(reader, "**/samples/strongest*", certain)
+    reader.draw()
+    reader.press_unit("conv2")
+    reader.page.wait_for_selector("#panel-filter .thumb")
+    assert reader.page.locator("#panel-filter .thumb small").all_inner_texts() == ["7: 2.500"]
+
+
+@pytest.mark.parametrize("layer", ["conv1", "sigmoid1", "pool1", "fc1"])
+def test_only_a_convolution_has_filters(reader: Reader, inspector: Any, layer: str) -> None:
+    network: Inspector = inspector("lenet_28")
+    kinds = {each.name: each for each in network.layers}
+    if layer not in kinds:
+        pytest.skip(f"lenet_28 has no {layer}")
+    reader.choose("lenet_28")
+    reader.draw()
+    reader.press_unit(layer)
+    title = reader.text("#panel-filter h3")
+    noun = "Filter" if layer.startswith("conv") else "Map" if len(kinds[layer].shape) == 3 else "Unit"
+    assert title.startswith(noun)
+    assert title.endswith(f"of {layer}")
+
+
+@pytest.mark.parametrize("status", [429, 502])
+def test_a_server_that_is_away_has_test_images_all_the_same(reader: Reader, status: int) -> None:
+    reader.page.route("**/samples*", lambda route: route.fulfill(status=status, json={"error": "away"}))
+    reader.goto()
+    reader.page.click("#gallery-open")
+    assert ("busy" if status == 429 else "does not answer") in reader.notice("busy" if status == 429 else "gone")
+    assert reader.page.locator("#gallery-missing").is_hidden()
+    reader.page.focus("#pad")
+    reader.page.keyboard.press("3")  # nothing uncaught
+    reader.page.unroute("**/samples*")
+    reader.page.click("#gallery-open")
+    reader.page.wait_for_selector("#gallery-images .thumb")
+
+
+def test_other_classes_than_digits_are_named(reader: Reader) -> None:
+    def clothes(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"classes": FASHION, "metadata": {**answer["metadata"], "dataset": "fashion_mnist"}}
+
+    _is_answered(reader, "**/v2/models/lenet_28", clothes)
+    reader.goto()
+    reader.choose("lenet_28")
+    hint = reader.text("#pad-hint")
+    assert "digit" not in hint
+    assert "fashion_mnist knows T-shirt/top, Trouser, Pullover" in hint
+
+
+def test_after_a_link_the_own_drawing_is_kept(reader: Reader, open_page: Any) -> None:
+    reader.draw()
+    reader.page.click("#share-open")
+    reader.page.click("#share-link")
+    other = open_page(reader.page.input_value("#copy-text").removeprefix(reader.site))
+    other.wait_for_verdict()
+    assert other.strokes() == 1
+    other.draw(ONE)
+    other.page.wait_for_function("() => !location.hash")
+    other.page.wait_for_timeout(600)  # ms, longer than the page waits before it keeps a drawing
+    other.page.reload()
+    other.page.wait_for_selector("html[data-ready]")
+    assert other.strokes() == 2
