@@ -1,14 +1,17 @@
 /** The layers of one network, or of two side by side; what is pointed at lights up all that it came from. */
 
-import { find, h, oncePerFrame } from "./dom.js";
+import { find, h, link, oncePerFrame } from "./dom.js";
+import { largest } from "./colours.js";
+import { draw } from "./figures.js";
 import { bytes, milliseconds, percent, t } from "./i18n.js";
 import { LayerView } from "./layerview.js";
-import { receptiveFields } from "./network.js";
+import { blocksOf, isMaps, receptiveFields, strongestFirst } from "./network.js";
 
+const SKETCH = 26; // CSS pixels a side
 const NEAR = "400px"; // layers so near to the window are painted, though not while one draws
 
 export class Columns {
-  #columns = new Map(); // side → {element, head, list, views, facts, version}
+  #columns = new Map(); // side → {element, head, strip, list, views, record, version}
   #pinned = null; // {side, layer, unit}
   perMap = false;
 
@@ -34,17 +37,20 @@ export class Columns {
     this.#columns.clear();
     this.#pinned = null;
     for (const side of sides) {
-      const [head, list] = [h("header", { className: "network" }), h("div", { className: "list" })];
-      this.#columns.set(side, {
-        element: h("div", { className: "column" }, head, list),
-        head,
-        list,
-        views: [],
-        record: null,
-      });
+      const head = h("header", { className: "network" });
+      const [strip, list] = [h("nav", { className: "strip" }), h("div", { className: "list" })];
+      const element = h("div", { className: "column" }, head, strip, list);
+      this.#columns.set(side, { element, head, strip, list, views: [], record: null });
       this.#describe(side);
     }
+    this.#bringToFront(sides[0]);
     this.element.replaceChildren(...[...this.#columns.values()].map(({ element }) => element));
+  }
+
+  /** Of two networks on a narrow screen: the one whose layers are shown. */
+  #bringToFront(side) {
+    for (const [each, { element }] of this.#columns) element.classList.toggle("front", each === side);
+    this.#fit();
   }
 
   show(side, blank) {
@@ -52,9 +58,11 @@ export class Columns {
     if (!column || !side.answer) return;
     const { layers, version, classes, fresh } = side.answer;
     if (column.version !== version || column.model !== side.name) this.#build(side, column, layers, classes);
+    const settled = layers.every(({ name }) => fresh.has(name)); // all there is: the hand rests
     layers.forEach((layer, index) => {
-      if (blank || fresh.has(layer.name)) column.views[index].show(layer, { blank, perMap: this.perMap });
+      if (blank || fresh.has(layer.name)) column.views[index].show(layer, { blank, perMap: this.perMap, settled });
     });
+    for (const { layer, canvas } of column.jumps) this.#sketch(canvas, layer(), blank);
     if (this.#pinned?.side === side) this.#light(this.#pinned);
   }
 
@@ -69,9 +77,43 @@ export class Columns {
       for (const watcher of this.#watchers) watcher.observe(view.element);
       return view;
     });
-    column.list.replaceChildren(...column.views.map(({ element }) => element));
+    const views = new Map(column.views.map((view) => [view.layer.name, view]));
+    const blocks = blocksOf(layers).map((block) => block.map(({ name }) => views.get(name)));
+    const elements = blocks.map((block) => this.#block(block));
+    column.list.replaceChildren(...elements);
+    column.jumps = blocks.map(([view], index) => jump(view, elements[index]));
+    column.strip.replaceChildren(...column.jumps.map(({ button }) => button));
     this.markOff(side);
     this.#fit();
+  }
+
+  /** A convolution, and behind it what works on its maps. */
+  #block(views) {
+    if (views.length === 1) return views[0].element;
+    const tabs = views.map((view) => {
+      const tab = h("button", { type: "button", lang: "en" }, view.layer.name);
+      tab.addEventListener("click", () => view.open());
+      view.open = () => {
+        views.forEach((each, index) => {
+          each.element.hidden = each !== view;
+          tabs[index].setAttribute("aria-pressed", each === view);
+        });
+        this.#fit();
+      };
+      return tab;
+    });
+    views[0].open();
+    const names = h("div", { className: "tabs", role: "group", "aria-label": views[0].layer.name }, ...tabs);
+    return h("div", { className: "block" }, names, ...views.map(({ element }) => element));
+  }
+
+  /** The strongest map of a layer, very small. */
+  #sketch(canvas, layer, blank) {
+    if (!isMaps(layer)) return;
+    const [count, rows, columns] = layer.shape;
+    const [best] = count > 1 ? strongestFirst(layer) : [0];
+    const values = Float32Array.from(layer.output.subarray(best * rows * columns, (best + 1) * rows * columns));
+    draw(canvas, values, rows, columns, blank ? 0 : largest(values), SKETCH);
   }
 
   #note(property, { target, isIntersecting }) {
@@ -113,15 +155,38 @@ export class Columns {
   }
 
   pin(side, layer, unit, options) {
+    this.#hold(false);
     this.#pinned = { side, layer, unit };
+    const view = this.#hold(true);
+    this.#bringToFront(side);
+    view?.open?.();
+    if (view && !view.has(unit)) view.showAll(true);
+    const top = () => view.canvas.getBoundingClientRect().top;
+    const before = view && top();
     this.panel.open(side, layer, unit, options);
     this.#light(this.#pinned);
+    if (!view) return;
+    this.#fit(); // the panel takes room from the maps: what was pressed stays under the finger
+    scrollBy(0, top() - before);
+  }
+
+  viewOf(side, name) {
+    return this.#columns.get(side)?.views.find(({ layer }) => layer.name === name);
+  }
+
+  /** The view of the pinned unit keeps its maps in place. */
+  #hold(held) {
+    const { side, layer } = this.#pinned ?? {};
+    const view = this.viewOf(side, layer);
+    if (view) view.held = held;
+    return view;
   }
 
   unpin(selected) {
+    this.#hold(false);
     this.#pinned = null;
     this.#light(null);
-    const view = this.#columns.get(selected?.side)?.views.find(({ layer }) => layer.name === selected.layer);
+    const view = this.viewOf(selected?.side, selected?.layer);
     if (this.panel.element.contains(document.activeElement) || document.activeElement === document.body)
       view?.canvas.focus({ preventScroll: true });
   }
@@ -131,7 +196,7 @@ export class Columns {
       const layers = side.answer?.layers;
       const layer = wanted?.side === side ? layers?.find(({ name }) => name === wanted.layer) : null;
       const fields = layer ? receptiveFields(layers, layer, wanted.unit) : null;
-      for (const view of views) view.light(fields?.get(view.layer.name) ?? null);
+      for (const view of views) view.light(fields?.get(view.layer.name) ?? null, wanted !== this.#pinned);
       if (layer || !wanted) this.onFields(side, fields);
     }
   }
@@ -155,8 +220,10 @@ export class Columns {
       side.seconds ? t("facts.time", { time: milliseconds(side.seconds) }) : null,
     ];
     const network = side.about && side.about.network !== side.name ? ` (${side.about.network})` : "";
+    const title = h("h3", { lang: "en" }, side.name + network);
+    if (this.#columns.size > 1) title.replaceChildren(link(title.textContent, () => this.#bringToFront(side)));
     head.replaceChildren(
-      h("h3", { lang: "en" }, side.name + network),
+      title,
       h("p", {}, ...facts.filter(Boolean).map((fact) => h("span", {}, fact))),
     );
   }
@@ -190,4 +257,13 @@ export class Columns {
     this.#everyView((view) => view.repaint());
     this.#light(this.#pinned);
   }
+}
+
+/** A button of the strip, which leads to a block. */
+function jump(view, element) {
+  const canvas = h("canvas", { "aria-hidden": "true" });
+  const button = h("button", { type: "button", lang: "en" }, canvas, h("span", {}, view.layer.name));
+  if (!isMaps(view.layer)) canvas.remove();
+  button.addEventListener("click", () => element.scrollIntoView({ block: "start" }));
+  return { button, canvas, layer: () => view.layer };
 }

@@ -4,22 +4,25 @@ import { isMaps, positionOf, sizeOf, unitAt } from "./network.js";
 
 const GAP = 6;
 
-export function geometryOf(layer, width, classes) {
-  if (isMaps(layer)) return maps(layer, width);
+/** Of some channels of maps only, in that order, where they are named. */
+export function geometryOf(layer, width, classes, channels = null) {
+  if (isMaps(layer)) return maps(layer, width, channels ?? Array.from({ length: layer.shape[0] }, (_, index) => index));
   if (layer.kind === "reshape" || layer.kind === "identity") return cells(layer, width);
   return sizeOf(layer) === classes.length ? labelled(layer, width) : bars(layer, width);
 }
 
-function maps(layer, width) {
-  const [count, rows, columns] = layer.shape;
+function maps(layer, width, channels) {
+  const [all, rows, columns] = layer.shape;
+  const count = channels.length;
+  const slots = new Map(channels.map((channel, slot) => [channel, slot]));
   const rem = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // larger for a projector
-  const wanted = rem * (count === 1 ? 112 : count <= 8 ? 88 : count <= 32 ? 68 : 56);
+  const wanted = rem * (all === 1 ? 112 : all <= 8 ? 88 : all <= 32 ? 68 : 56);
   const scale = Math.max(1, Math.floor(Math.min(wanted, width) / columns));
   const [tileWidth, tileHeight] = [columns * scale, rows * scale];
   const perRow = Math.max(1, Math.min(count, Math.floor((width + GAP) / (tileWidth + GAP))));
   const tile = (channel) => ({
-    x: (channel % perRow) * (tileWidth + GAP),
-    y: Math.floor(channel / perRow) * (tileHeight + GAP),
+    x: (slots.get(channel) % perRow) * (tileWidth + GAP),
+    y: Math.floor(slots.get(channel) / perRow) * (tileHeight + GAP),
     width: tileWidth,
     height: tileHeight,
   });
@@ -28,6 +31,8 @@ function maps(layer, width) {
     width: perRow * (tileWidth + GAP) - GAP,
     height: Math.ceil(count / perRow) * (tileHeight + GAP) - GAP,
     perRow,
+    channels,
+    has: (channel) => slots.has(channel),
     tile,
     cell(unit) {
       const { channel, row, column } = positionOf(layer, unit);
@@ -45,8 +50,8 @@ function maps(layer, width) {
     },
     at(x, y) {
       const [across, down] = [Math.floor(x / (tileWidth + GAP)), Math.floor(y / (tileHeight + GAP))];
-      const channel = down * perRow + across;
-      if (across < 0 || across >= perRow || down < 0 || channel >= count) return -1;
+      const channel = channels[down * perRow + across];
+      if (across < 0 || across >= perRow || channel === undefined) return -1;
       const inside = tile(channel);
       const column = Math.min(columns - 1, Math.max(0, Math.floor((x - inside.x) / scale)));
       const row = Math.min(rows - 1, Math.max(0, Math.floor((y - inside.y) / scale)));
@@ -94,11 +99,12 @@ export function neighbour(layer, geometry, unit, key) {
     return next >= 0 && next < sizeOf(layer) ? next : unit;
   }
   const { channel, row, column } = positionOf(layer, unit);
-  const [count, height, width] = layer.shape;
+  const [, height, width] = layer.shape;
   const [down, across] = steps[key] ?? [0, 0];
   const clamp = (value, end) => Math.max(0, Math.min(end - 1, value));
+  const { channels } = geometry;
   return unitAt(layer, {
-    channel: clamp(channel + (pages[key] ?? 0), count),
+    channel: channels[clamp(channels.indexOf(channel) + (pages[key] ?? 0), channels.length)],
     row: clamp(row + down, height),
     column: clamp(column + across, width),
   });

@@ -4,13 +4,18 @@ import { largest } from "./colours.js";
 import { h, say, sharp } from "./dom.js";
 import { geometryOf, neighbour } from "./geometry.js";
 import { number, t, term, whole } from "./i18n.js";
-import { isMaps, isSigned, positionOf, sizeOf } from "./network.js";
+import { isMaps, isSigned, positionOf, sizeOf, strongestFirst, unitAt } from "./network.js";
 import { paintField, paintLayer } from "./paint.js";
+
+const ROWS = 2; // of maps, until one asks for all
 
 export class LayerView {
   layer = null;
   inSight = false;
   near = false;
+  held = false; // somebody looks at a unit of it: the maps stay where they are
+  whole = false;
+  #channels = null; // those shown, the strongest first
   #stale = true;
   scratch = document.createElement("canvas");
 
@@ -28,13 +33,15 @@ export class LayerView {
     this.overlay = h("canvas", { className: "overlay", "aria-hidden": "true" });
     this.readout = h("p", { className: "readout", "aria-live": "polite" });
     this.legend = h("div", { className: "legend" });
+    this.more = h("button", { type: "button", className: "link more", hidden: true });
+    this.more.addEventListener("click", () => this.showAll(!this.whole));
     this.words = h("div", { className: "words" });
     const picture = h("div", { className: "picture" }, this.canvas, this.overlay);
     const narrow = ["input", "normalized"].includes(this.layer.kind) ? " narrow" : "";
     this.element = h(
       "article",
       { className: `layer${narrow}` },
-      h("header", {}, this.words, this.legend),
+      h("header", {}, this.words, this.more, this.legend),
       picture,
       this.readout,
     );
@@ -49,6 +56,7 @@ export class LayerView {
       h("h4", { lang: "en" }, layer.name),
       h("p", { className: "kind" }, term(kind), ...this.#facts()),
     );
+    say(this.more, t(this.whole ? "layer.few" : "layer.all", { count: layer.shape[0] }));
     const key = isMaps(layer) ? "layer.label.maps" : "layer.label.row";
     const [count, rows, columns] = layer.shape;
     this.canvas.setAttribute(
@@ -94,6 +102,7 @@ export class LayerView {
   }
 
   #look(unit) {
+    if (unit >= 0 && !this.has(unit)) unit = unitAt(this.layer, { channel: this.geometry.channels[0], row: 0, column: 0 });
     if (unit >= 0) this.unit = unit;
     this.told.look(this, unit);
   }
@@ -109,16 +118,46 @@ export class LayerView {
   resize(width) {
     if (width === this.width) return;
     this.width = width;
-    this.geometry = geometryOf(this.layer, width, this.classes);
+    this.#layOut();
+  }
+
+  #layOut() {
+    const { layer, width, classes } = this;
+    this.geometry = geometryOf(layer, width, classes);
+    const most = ROWS * this.geometry.perRow;
+    const tooMany = isMaps(layer) && layer.shape[0] > most;
+    this.more.hidden = !tooMany;
+    if (tooMany && !this.whole) {
+      this.#channels ??= Array.from({ length: layer.shape[0] }, (_, channel) => channel);
+      this.geometry = geometryOf(layer, width, classes, this.#channels.slice(0, most));
+    }
     this.#stale = true;
     sharp(this.canvas, this.geometry.width, this.geometry.height);
     this.overlay.width = 0;
     this.refresh();
   }
 
-  show(layer, { blank, perMap }) {
+  showAll(whole) {
+    if (whole === this.whole) return;
+    this.whole = whole;
+    this.describe();
+    if (this.geometry) this.#layOut();
+  }
+
+  /** Whether a unit is on the picture. */
+  has(unit) {
+    return !this.geometry?.has || this.geometry.has(positionOf(this.layer, unit).channel);
+  }
+
+  /** `settled`: the hand rests, and the maps may change their places. */
+  show(layer, { blank, perMap, settled = false }) {
     Object.assign(this, { layer, blank, perMap });
     this.range = largest(layer.output);
+    const mayMove = settled && !blank && !this.held && !this.canvas.matches(":hover, :focus-visible");
+    if (mayMove && this.#channels && !this.whole) {
+      this.#channels = strongestFirst(layer);
+      this.#layOut();
+    }
     this.#stale = true;
     this.refresh();
   }
@@ -145,8 +184,8 @@ export class LayerView {
   }
 
   /** Lights up a field: {channels, rows, columns} or {units}; null for none. */
-  light(field) {
-    this.field = field;
+  light(field, veiled = true) {
+    Object.assign(this, { field, veiled });
     this.element.classList.toggle("lit", Boolean(field));
     if (this.near && this.geometry && (field || this.overlay.width)) paintField(this);
   }

@@ -24,7 +24,7 @@ class Page {
   notices = new Notices();
   seen = new Seen();
   verdict = new Verdict();
-  tour = new Tour();
+  tour = new Tour(() => this.drawing.isEmpty && this.gallery.pickOfClass(0));
 
   async start() {
     await useLanguage(preferredLanguage());

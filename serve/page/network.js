@@ -7,6 +7,28 @@
 export const isMaps = (layer) => layer.shape.length === 3;
 export const sizeOf = (layer) => layer.shape.reduce((product, side) => product * side, 1);
 
+const FOLDED = new Set(["activation", "normalization", "pooling"]);
+
+/** Layers as people speak of them: a convolution with what only works on its maps, every other layer alone. */
+export function blocksOf(layers) {
+  const blocks = [];
+  for (const layer of layers) {
+    const block = blocks.at(-1);
+    const follows = layer.inputs.length === 1 && layer.inputs[0] === block?.at(-1).name;
+    if (follows && block[0].kind === "convolution" && FOLDED.has(layer.kind) && isMaps(layer)) block.push(layer);
+    else blocks.push([layer]);
+  }
+  return blocks;
+}
+
+/** Channels by the mean size of their numbers, the largest first. */
+export function strongestFirst({ shape: [count], output }) {
+  const each = output.length / count;
+  const sums = new Float64Array(count);
+  for (let index = 0; index < output.length; index++) sums[Math.floor(index / each)] += Math.abs(output[index]);
+  return Array.from(sums.keys()).sort((one, other) => sums[other] - sums[one] || one - other);
+}
+
 const NEVER_NEGATIVE = new Set(["Relu", "Sigmoid", "Softmax"]);
 const KEEPS_SIGN = new Set(["pooling", "reshape", "identity"]);
 

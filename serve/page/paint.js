@@ -21,7 +21,7 @@ function paintMaps(view, context) {
   context.imageSmoothingEnabled = false;
   context.strokeStyle = palette.line;
   context.lineWidth = 1;
-  for (let channel = 0; channel < count; channel++) {
+  for (const channel of view.geometry.channels) {
     const { x, y, width, height } = view.geometry.tile(channel);
     context.drawImage(scratch, 0, channel * rows, columns, rows, x, y, width, height);
     context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
@@ -101,7 +101,7 @@ export function paintField(view) {
   }
   const context = sharp(view.overlay, geometry.width, geometry.height);
   context.fillStyle = view.grey ? "rgb(0 0 0 / 60%)" : palette.veil;
-  context.fillRect(0, 0, geometry.width, geometry.height);
+  if (view.veiled) context.fillRect(0, 0, geometry.width, geometry.height);
   for (const box of boxes(view, field)) {
     context.clearRect(box.x, box.y, box.width, box.height);
     outline(context, box, palette[view.grey ? "focus-on-dark" : "focus"]);
@@ -116,7 +116,8 @@ function boxes(view, field) {
     return [{ x: 0, y: 0, width: geometry.width, height: geometry.height }];
   }
   const [first, last] = field.channels;
-  return Array.from({ length: last - first + 1 }, (_, index) => geometry.fieldIn(first + index, field));
+  const lit = geometry.channels.filter((channel) => channel >= first && channel <= last);
+  return lit.map((channel) => geometry.fieldIn(channel, field));
 }
 
 function outline(context, { x, y, width, height }, colour) {

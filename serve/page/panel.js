@@ -6,7 +6,7 @@ import { find, h, link } from "./dom.js";
 import { draw, kernelOf } from "./figures.js";
 import { number, t } from "./i18n.js";
 import { unitName } from "./layerview.js";
-import { isMaps, positionOf, sizeOf } from "./network.js";
+import { isMaps, positionOf, sizeOf, unitAt } from "./network.js";
 import { derivationInWords } from "./why.js";
 
 const ELEMENTWISE = ["normalized", "activation", "identity", "reshape"]; // of one number one number
@@ -163,6 +163,11 @@ export class Panel {
     const { channel } = positionOf(layer, unit);
     const values = layer.output.subarray(channel * rows * columns, (channel + 1) * rows * columns);
     draw(canvas, values, rows, columns, side.blank ? 0 : largest(values), 176);
+    canvas.onclick = ({ offsetX, offsetY }) => {
+      const at = (offset, size, count) => Math.max(0, Math.min(count - 1, Math.floor((offset / size) * count)));
+      const [row, column] = [at(offsetY, canvas.clientHeight, rows), at(offsetX, canvas.clientWidth, columns)];
+      this.told.go(side, layer.name, unitAt(layer, { channel, row, column }));
+    };
   }
 }
 

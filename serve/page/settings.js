@@ -19,7 +19,23 @@ export function listenToSettings(changed) {
     remember("size", dataset.size === "large" ? "normal" : "large");
     changed.size();
   });
+  paper(changed);
   show();
+}
+
+/** On paper everything is light, and as chosen again afterwards. */
+function paper(changed) {
+  const wear = (theme) => {
+    dataset.theme = theme;
+    useTheme(theme);
+    changed.theme();
+  };
+  let chosen = "";
+  addEventListener("beforeprint", () => {
+    chosen = dataset.theme;
+    if (chosen === "dark") wear("light");
+  });
+  addEventListener("afterprint", () => chosen === "dark" && wear("dark"));
 }
 
 async function chooseLanguage(name) {

@@ -17,9 +17,10 @@ const TARGETS = {
 export class Tour {
   #step = -1;
 
-  constructor() {
+  /** example() puts something on an empty board. */
+  constructor(example) {
     this.box = find("#tour");
-    find("#tour-open").addEventListener("click", () => this.go(0));
+    find("#tour-open").addEventListener("click", () => this.go(0, example()));
     find("#tour-next").addEventListener("click", () => this.go(this.#step + 1));
     find("#tour-back").addEventListener("click", () => this.go(this.#step - 1));
     find("#tour-close").addEventListener("click", () => this.go(-1));

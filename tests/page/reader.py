@@ -77,7 +77,7 @@ class Reader:
         self.page.select_option("#first", first)
         self.page.select_option("#second", second)
         self.page.wait_for_selector(f".column:last-child h3:has-text('{second or first}')")
-        self.page.wait_for_selector(".column:last-child .layer")
+        self.page.wait_for_selector(".column:last-child .layer", state="attached")
 
     def press_unit(self, layer: str, x: float = 30, y: float = 30) -> None:
         picture = self.picture(layer)
@@ -86,6 +86,9 @@ class Reader:
         self.page.wait_for_selector("#panel-why")
 
     def picture(self, layer: str) -> Any:
+        tab = self.page.locator(f".tabs button:text-is('{layer}')")
+        if tab.count():  # folded into a convolution
+            tab.first.click()
         return self.page.locator(f".layer:has(h4:text-is('{layer}')) canvas:not(.overlay)").first
 
     def text(self, selector: str) -> str:

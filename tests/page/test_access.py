@@ -19,6 +19,7 @@ def bring_to(reader: Reader, state: str) -> None:
     if state == "panel":
         reader.press_unit("conv2")
         reader.page.wait_for_selector("#panel-filter .thumb")
+        reader.page.evaluate("() => scrollTo(0, 0)")  # else the header lies over whatever stops below it
     if state == "gallery":
         reader.page.click("#gallery-open")
         reader.page.wait_for_selector("#gallery .thumb")
@@ -120,7 +121,8 @@ def test_the_tour_by_keyboard(reader: Reader) -> None:
 
 
 def test_terms_explain_themselves(reader: Reader) -> None:
-    reader.page.locator(".layer .term:has-text('Pooling')").first.click()
+    reader.picture("pool1")
+    reader.page.locator(".layer:visible .term:has-text('Pooling')").first.click()
     assert "keeps one number" in reader.text("#glossary .chosen + dd").lower()
     reader.page.keyboard.press("Escape")
     assert reader.page.locator("#glossary").is_hidden()

@@ -120,7 +120,7 @@ def test_the_scale_marks_zero_and_says_how_far_it_goes(reader: Reader) -> None:
 def test_pointing_lights_up_what_a_number_comes_from(reader: Reader) -> None:
     reader.draw()
     reader.picture("pool1").hover(position={"x": 40, "y": 40})
-    reader.page.wait_for_selector(".layer.lit:has(h4:text-is('conv1'))")
+    reader.page.wait_for_selector(".layer.lit:has(h4:text-is('conv1'))", state="attached")
     assert "row" in reader.text(".layer:has(h4:text-is('pool1')) .readout")
     assert reader.page.evaluate(
         "() => document.querySelector('#pad-overlay').getContext('2d').getImageData(0, 0, 268, 268).data.some(Boolean)"
@@ -223,9 +223,9 @@ def test_layers_out_of_sight_follow_once_the_hand_rests(reader: Reader, inspecto
         assert inspector("lenet_28").activations(image)[name].ravel() == pytest.approx(np.array(output), abs=1e-6)
 
 
-def test_on_paper_every_layer_is_there(reader: Reader) -> None:
+def test_on_paper_every_open_layer_is_there(reader: Reader) -> None:
     reader.draw()
-    empty = """() => [...document.querySelectorAll(".layer canvas:not(.overlay)")].filter((canvas) =>
+    empty = """() => [...document.querySelectorAll(".layer:not([hidden]) canvas:not(.overlay)")].filter((canvas) =>
         !canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)).length"""
     assert reader.page.evaluate(empty) > 0  # far down
     reader.page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
