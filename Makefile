@@ -72,6 +72,10 @@ ui: setup  ## compare runs in MLflow at http://127.0.0.1:5000
 serve: setup  ## draw and answer, at http://127.0.0.1:8000
 	python -m serve
 
+.PHONY: docs
+docs: $(VENV)/.tested  ## write into README and docs/ what comes from files and from the code
+	python -m bench.docs
+
 .PHONY: bench-serve
 bench-serve: setup  ## measure the server beside others; needs wrk, and some GB for their environments
 	python -m bench.serve

@@ -2,7 +2,7 @@
 
     CIFRA_MIRROR=… python -m bench.courses        about 15 minutes on two cores
 
-Writes bench/results/courses.json, from which `python -m bench.readme` makes a table. One seed, that of params.yaml.
+Writes bench/results/courses.json, from which `make docs` makes a table. One seed, that of params.yaml.
 """
 
 import os

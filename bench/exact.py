@@ -3,7 +3,7 @@
     python -m bench.exact
 
 In scratch clones with few images and two epochs; otherwise each network by its own recipe.
-Writes bench/results/exact.json, of which `python -m bench.readme` makes a table.
+Writes bench/results/exact.json, of which `make docs` makes a table.
 """
 
 import platform

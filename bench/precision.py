@@ -4,7 +4,7 @@
     python -m bench.precision --networks conv_net --rounds 3
 
 The two types take turns, as in bench.train. What is measured of a network replaces what bench/results/precision.json
-held of it; `python -m bench.readme` makes a table of that file.
+held of it; `make docs` makes a table of that file.
 """
 
 import tempfile

@@ -5,7 +5,7 @@
     python -m bench.repro --networks simple_cnn dropout_cnn mlp_64_128 conv_net mlp_512_512 lenet_28 lenet_32
 
 Nothing is shared with the working tree but its .venv. bench/results/repro.json keeps one row for each data set and
-number of networks; `python -m bench.readme` makes a table of them.
+number of networks; `make docs` makes a table of them.
 """
 
 import argparse

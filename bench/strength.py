@@ -5,7 +5,7 @@
     CIFRA_MIRROR=… python -m bench.strength best_cnn fashion_mnist --seeds 5 --first 3    goes on after two seeds
 
 Nine tenths of the training set are trained on, the last tenth chooses the epoch, the test set is looked at once for
-each seed. bench/results/strength.json keeps the seconds of the training loop too; `python -m bench.readme` reads it.
+each seed. bench/results/strength.json keeps the seconds of the training loop too; `make docs` reads it.
 """
 
 import argparse

@@ -4,7 +4,7 @@
     python -m bench.train --networks lenet_28 --rounds 3
 
 Each measurement is a process of its own, the two loops take turns, and each round has its seed. What is measured of
-a network replaces what bench/results/train.json held of it; `python -m bench.readme` makes a table of that file.
+a network replaces what bench/results/train.json held of it; `make docs` makes a table of that file.
 """
 
 import argparse

@@ -201,10 +201,10 @@ def test_every_network_has_an_entry_in_the_lock(repository: Repository) -> None:
     assert {f"train@{name}" for name in NETWORKS} <= set(stages)
 
 
-def test_the_python_of_the_readmes_runs(repository: Repository) -> None:
+def test_the_python_of_the_documents_runs(repository: Repository) -> None:
     """Of which the comments are in two languages, and the rest is the same."""
     repository.run("python", "-m", "stages.track")
-    texts = [(repository.path / name).read_text(encoding="utf-8") for name in ("README.md", "README.es.md")]
+    texts = [(repository.path / name).read_text(encoding="utf-8") for name in ("docs/serve.md", "docs/serve.es.md")]
     blocks = [
         re.findall(r"^```python\n(.*?)^```", re.sub("  # .*", "", text), re.DOTALL | re.MULTILINE) for text in texts
     ]

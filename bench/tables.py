@@ -1,65 +1,23 @@
-"""Fill the tables and pictures of both READMEs from the files that commands made.
+"""The tables of the documents, made from the files that commands wrote; each takes "en" or "es"."""
 
-    python -m bench.readme
-
-Between `<!-- NAME -->` and `<!-- end -->` stands what this writes; nothing there is typed by hand.
-"""
-
-import re
-from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from bench.readme_words import WORDS
 from bench.serve_report import Result, times_as_fast
-from stages import render
-from stages.core.cli import files, params
-from stages.core.data import datasets
-from stages.core.figures import style
-from stages.core.figures.outcome import Outcome
-from stages.core.figures.overview import overview
-from stages.core.figures.words import Translator
+from bench.words import WORDS
+from stages.core.cli import files
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-READMES = {"en": ROOT / "README.md", "es": ROOT / "README.es.md"}
-
-PICTURED = "simple_cnn"
-PICTURES = ("feature_maps_0", "epochs", "accuracy_by_class")
 
 
-def main() -> None:
-    for language, path in READMES.items():
-        pictures(language)
-        path.write_text(filled(path.read_text(encoding="utf-8"), language), encoding="utf-8")
-    print("README.md and README.es.md say what the files say")
-
-
-def pictures(language: str) -> None:
-    """The figures that the READMEs show, drawn from what the pipeline last made."""
-    metadata, t = datasets.metadata(), Translator(language)
-    rows = files.read_csv(ROOT / "reports" / "comparison.csv")
-    ours = render.draw(Outcome.read(PICTURED, metadata), datasets.load("test"), [0], t)
-    of_all = overview(list(params.load().models), metadata, rows, 0, t)
-    suffix = "" if language == "en" else f".{language}"
-    with style.applied():
-        for name, figure in chain(ours, of_all):
-            if name in PICTURES:
-                style.save(figure, ROOT / "docs" / f"{name.removesuffix('_0')}{suffix}.png")
-
-
-def filled(text: str, language: str) -> str:
-    for name, make in SECTIONS.items():
-        body = make(language)
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, body=body: f"{found[1]}{body}{found[2]}",  # type: ignore[misc]
-            text,
-            flags=re.DOTALL,
-        )
-    return text
+def own_hands(language: str) -> str:
+    """What the embedded digits are worth: with hands that the network knows, and with all others."""
+    found = files.read_json(RESULTS / "ladder.json")
+    best = list(found["rungs"].values())[-1]
+    shares = {name: percent(best[key], language, 1) for name, key in (("own", "digits"), ("others", "mean"))}
+    return WORDS[language]["own_hands"].format(**shares, seeds=found["seeds"]) + "\n"
 
 
 def digits(language: str) -> str:
@@ -239,23 +197,3 @@ def thousands(value: str, language: str) -> str:
 
 def local(number: str, language: str) -> str:
     return number.replace(".", ",") if language == "es" else number
-
-
-SECTIONS: dict[str, Callable[[str], str]] = {
-    "digits": digits,
-    "repro": repro,
-    "courses": courses,
-    "train": train,
-    "gpu": gpu,
-    "precision": precision,
-    "strength": strength,
-    "ladder": ladder,
-    "int8": int8,
-    "serve": serve,
-    "exact": exact,
-    "soak": soak,
-}
-
-
-if __name__ == "__main__":
-    main()
