@@ -17,7 +17,7 @@ from stages.core.cli.errors import UserError
 from stages.core.cli.paths import METRICS, MODELS, RESULTS
 from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
-from stages.core.evaluation import scores
+from stages.core.evaluation import certainty, scores
 
 BATCH = 256
 
@@ -26,15 +26,20 @@ def main(network: str) -> None:
     model = load(MODELS / f"{network}.onnx")
     size = model.input_shape[-1]
     test, validation = datasets.load("test", size), datasets.load("validation", size)
-    answer = predict(model, test.images)
+    answer, before = predict(model, test.images), predict(model, validation.images)
     table = scores.confusion(test.labels, answer.logits.argmax(1), len(model.classes))
     with files.fresh_folder(RESULTS / network) as fresh:
         files.write_csv(fresh / "predictions.csv", predictions(test, answer, model.classes))
         files.write_csv(fresh / "confusion.csv", confusion_rows(table, model.classes))
         files.write_csv(fresh / "classes.csv", class_rows(table, model.classes))
-    metrics = measure(table, answer, test, model.classes) | {"validation": validate(model, validation)}
+        confidence, right = certainty.top(answer.probabilities, answer.logits, test.labels)
+        files.write_csv(fresh / "reliability.csv", certainty.binned(confidence, right))
+        files.write_csv(fresh / "coverage.csv", certainty.coverage(confidence, right))
+    metrics = measure(table, answer, test, model.classes) | {"validation": validate(before, validation)}
+    metrics |= {"certainty": sure(answer, test, before, validation)}
     if "robustness" in datasets.names():
-        metrics |= {"robustness": validate(model, datasets.load("robustness", size))}
+        copies = datasets.load("robustness", size)
+        metrics |= {"robustness": validate(predict(model, copies.images), copies)}
     files.write_json(METRICS / f"{network}.json", metrics)
     print(f"{network}: {metrics['test']['accuracy']:.2%} of {len(test):,} test images")
 
@@ -61,9 +66,14 @@ def measure(
     }
 
 
-def validate(model: Model, validation: LabelledImages) -> dict[str, float]:
+def sure(answer: Answer, test: LabelledImages, before: Answer, validation: LabelledImages) -> dict[str, Any]:
+    """The validation images say which classes a set holds, the test images what it is worth."""
+    least = certainty.threshold(before.probabilities, validation.labels)
+    return certainty.measure(answer.logits, answer.probabilities, test.labels, least)
+
+
+def validate(answer: Answer, validation: LabelledImages) -> dict[str, float]:
     """What chooses the champion, taken from the same file as everything else."""
-    answer = predict(model, validation.images)
     right = int((answer.logits.argmax(1) == validation.labels).sum())
     loss = scores.cross_entropy(answer.logits, validation.labels)
     return {"accuracy": scores.share(right, len(validation))["accuracy"], "loss": loss}

@@ -2,7 +2,7 @@
 
     python -m stages.export lenet_28
 
-The file takes uint8 images N×C×H×W and gives logits and probabilities; normalisation is inside.
+The file takes uint8 images N×C×H×W and gives logits and calibrated probabilities; normalisation is inside.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ from stages.core.cli.paths import MODEL_INFO, MODELS, WEIGHTS
 from stages.core.data import datasets
 from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network, Shape
-from stages.core.onnx import onnx_file
+from stages.core.onnx import calibration, onnx_file
 from stages.core.training.trainer import as_input
 
 TOLERANCE = 1e-4  # of a logit, and as much again of the image's largest, of which fp32 keeps seven digits
@@ -39,8 +39,10 @@ def main(network: str) -> None:
     architecture = training["recipe"].get("architecture", network)
     shape = networks.input_shape(architecture, metadata["shape"])
     trained = restore(training, shape, len(metadata["classes"]))
-    proto = onnx_file.to_onnx(trained)
-    onnx_file.describe(proto, onnx_metadata(training, metadata))
+    validation = datasets.load("validation", shape[-1])
+    temperature = calibration.temperature(logits_of(trained, validation.images), validation.labels)
+    proto = onnx_file.to_onnx(trained, temperature)
+    onnx_file.describe(proto, onnx_metadata(training, metadata) | {"temperature": str(temperature)})
     data = proto.SerializeToString(deterministic=True)
     parity = compare(trained, loaded(network, data), datasets.load("test", shape[-1]).images)
     model_info = {
@@ -48,6 +50,7 @@ def main(network: str) -> None:
         "fingerprint": training["fingerprint"],
         "epochs": training["epochs"],
         "best_epoch": training["best_epoch"],
+        "temperature": temperature,
         **size(trained, shape, data),
         "computed": {name: training[name] for name in ("accelerator", "precision", "torch")},
         "parity": parity,
@@ -55,7 +58,10 @@ def main(network: str) -> None:
     }
     files.write(MODELS / f"{network}.onnx", data)
     files.write_json(MODEL_INFO / f"{network}.json", model_info)
-    print(f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}")
+    print(
+        f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}, temperature "
+        + ("1: too few validation images to fit one" if temperature == 1 else str(temperature))
+    )
 
 
 def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:

@@ -191,6 +191,7 @@ def scores(network: str) -> dict[str, float]:
     return {
         "worst_class_accuracy": min(metrics["classes"].values()),
         **{f"test_{name}": value for name, value in metrics["test"].items()},
+        "calibration_error": metrics["certainty"]["smooth_error"],
         **{f"best_validation_{name}": value for name, value in metrics["validation"].items()},
         **{f"class_accuracy/{name}": value for name, value in metrics["classes"].items()},
         **{name: model_info[name] for name in ("parameters", "macs", "bytes", "best_epoch")},

@@ -15,6 +15,7 @@ Constants = Mapping[str, NDArray[Any]]
 DENSE = frozenset({"Gemm", "MatMul"})
 WINDOWED = frozenset({"Conv", "MaxPool", "AveragePool"})
 WITHOUT_WEIGHTS = frozenset({"Reshape", "Clip", "Squeeze", "ReduceMean"})  # their constants are options
+SCALING = frozenset({"Div", "Sub", "Mul", "Add"})  # by one number it is a step, no weight
 ROLES = {
     "Conv": ("weight", "bias"),
     "Gemm": ("weight", "bias"),
@@ -42,6 +43,8 @@ def weights_of(node: onnx.NodeProto, known: Constants) -> dict[str, NDArray[np.f
     if node.op_type in WITHOUT_WEIGHTS:
         return {}
     arrays = [known[name].astype(np.float32) for name in node.input if name in known]
+    if node.op_type in SCALING and all(array.size == 1 for array in arrays):
+        return {}
     found = dict(zip(ROLES.get(node.op_type, ("weight",)), arrays, strict=False))
     return _dense(node, found) if node.op_type in DENSE else found
 
@@ -66,6 +69,9 @@ def options_of(node: onnx.NodeProto, shapes: Shapes, known: Constants) -> dict[s
     attributes = _attributes(node)
     if node.op_type in DENSE:
         return {}  # `weights_of` has them worked in
+    by = [known[name].item() for name in node.input if name in known and known[name].size == 1]
+    if node.op_type in SCALING and by:
+        return {"steps": [{"op": node.op_type, "by": by}]}
     if node.op_type not in WINDOWED:
         attributes = DEFAULTS.get(node.op_type, {}) | attributes
         return {name: value for name, value in attributes.items() if isinstance(value, int | float | list)}

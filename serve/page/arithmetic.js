@@ -14,11 +14,16 @@ export function derivation(layers, layer, unit) {
     reshape: (_, before, at) => ({ from: before, unit: at, input: before.output[at] }),
     identity: (_, before, at) => ({ from: before, unit: at, input: before.output[at] }),
     activation: (_, before, at) => ({ from: before, unit: at, input: before.output[at] }),
-    normalized: (each, before, at) => ({ from: before, unit: at, input: before.output[at], steps: each.options.steps }),
+    normalized: steps,
+    arithmetic: (each, before, at) => (each.options.steps ? steps(each, before, at) : {}),
     normalization,
   };
   const found = source && kinds[layer.kind] ? kinds[layer.kind](layer, source, unit) : {};
   return { kind: layer.kind, op: layer.op, value, ...found };
+}
+
+function steps(layer, source, unit) {
+  return { from: source, unit, input: source.output[unit], steps: layer.options.steps };
 }
 
 function convolution(layer, source, unit) {

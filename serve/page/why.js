@@ -19,7 +19,9 @@ export function derivationInWords(found, context) {
     activation,
     reshape: moved,
     identity: moved,
-    normalized,
+    normalized: (found) => stepwise(found, t("why.normalized")),
+    arithmetic: (found, { go, unit }) =>
+      found.steps ? [...stepwise(found, t("why.scaled")), back(found.from, unit, go)] : unknown(found),
     normalization,
     input,
   };
@@ -106,15 +108,15 @@ function moved({ from, input: before }, { unit, go }) {
   ];
 }
 
-function normalized({ input: pixel, steps = [], value }) {
+function stepwise({ input: before, steps = [], value }, reason) {
   const signs = { Div: "÷", Sub: "−", Mul: "×", Add: "+" };
   const text = steps
     .filter(({ op }) => signs[op])
     .map(({ op, by }) => `${signs[op]} ${number([by].flat()[0])}`)
     .join(" ");
   return [
-    h("p", {}, t("why.normalized")),
-    h("p", { className: "formula" }, `${number(pixel)} ${text} = ${number(value)}`),
+    h("p", {}, reason),
+    h("p", { className: "formula" }, `${number(before)} ${text} = ${number(value)}`),
   ];
 }
 

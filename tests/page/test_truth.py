@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from serve.inference.layers import Inspector
+from tests.page.conftest import DEEP
 from tests.page.reader import ONE, Reader
 
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -106,3 +107,19 @@ def test_after_a_link_the_own_drawing_is_kept(reader: Reader, open_page: Any) ->
     other.page.reload()
     other.page.wait_for_selector("html[data-ready]")
     assert other.strokes() == 2
+
+
+def test_the_temperature_is_shown_as_what_it_does(reader: Reader) -> None:
+    reader.choose(DEEP)
+    reader.draw()
+    reader.press_unit("calibrated", 10, 10)
+    before, after = reader.page.evaluate(
+        """async () => {
+            const { layers } = (await import("./main.js")).page.sides[0].answer;
+            return ["fc", "calibrated"].map((name) => layers.find((layer) => layer.name === name).output[0]);
+        }"""
+    )
+    assert after == pytest.approx(before / 2, abs=1e-6)
+    shown = reader.text("#panel-why .formula").replace("−", "-")
+    assert [float(part) for part in shown.replace("÷", "=").split("=")] == pytest.approx([before, 2, after], abs=1e-3)
+    assert "parameters" not in reader.text(".layer:has(h4:text-is('calibrated')) .kind")

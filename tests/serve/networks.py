@@ -139,6 +139,7 @@ def deep(seed: int = 0) -> onnx.ModelProto:
         inputs = maps
     graph.add("ReduceMean", "mean", graph.constant("axes", np.array([2, 3]), np.int64), keepdims=0)
     graph.dense("fc", 64, 10, output="logits")
+    graph.add("Div", "calibrated", graph.constant("temperature", np.array(2), np.float32))
     return graph.model(28, "small_vgg")
 
 

@@ -60,6 +60,13 @@ def test_metrics_have_their_keys(evaluated: Workspace) -> None:
         "test": ["accuracy", "low", "high", "loss"],
         "classes": list(CLASSES),
         "validation": ["accuracy", "loss"],
+        "certainty": [
+            "binned_error",
+            "smooth_error",
+            "accuracy_of_surest_90",
+            "set_size",
+            "set_holds",
+        ],
     }
 
 
@@ -92,6 +99,13 @@ def test_the_tables_agree(evaluated: Workspace) -> None:
         assert float(row["accuracy"]) == right / 4 == metrics()["classes"][row["class"]]
         assert (float(row["low"]), float(row["high"])) == pytest.approx(scores.wilson(right, 4), abs=1e-6)
     assert metrics()["test"]["accuracy"] == sum(one["actual"] == one["predicted"] for one in predictions) / 40
+
+
+def test_all_answers_together_have_the_accuracy_of_the_test_set(evaluated: Workspace) -> None:
+    assert float(table("coverage.csv")[-1]["accuracy"]) == metrics()["test"]["accuracy"]
+    bins = table("reliability.csv")
+    right = sum(int(row["images"]) * float(row["accuracy"]) for row in bins)
+    assert right / 40 == pytest.approx(metrics()["test"]["accuracy"], abs=1e-5)
 
 
 def test_every_image_has_its_prediction(evaluated: Workspace) -> None:

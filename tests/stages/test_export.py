@@ -23,7 +23,7 @@ from stages.core.data import datasets
 from stages.core.networks import networks
 from stages.core.networks.modules import Norm
 from stages.core.networks.networks import Network
-from stages.core.onnx import onnx_file
+from stages.core.onnx import calibration, onnx_file
 from tests.workspace import CLASSES, COMPUTED, PARAMS, Workspace, publish_split
 
 NETWORKS = sorted(PARAMS["models"])
@@ -105,6 +105,13 @@ def test_it_answers_as_torch_does_for_any_number_of_images(exported: Exported, c
     assert np.abs(logits - wanted.numpy()).max() <= 1e-5
     assert np.abs(probabilities - wanted.softmax(1).numpy()).max() <= 1e-6
     assert (logits.dtype, probabilities.dtype) == (np.float32, np.float32)
+
+
+def test_probabilities_are_those_of_the_logits_at_the_temperature() -> None:
+    network = untrained(NETWORK)
+    data = onnx_file.to_onnx(network, 1.7).SerializeToString(deterministic=True)
+    logits, probabilities = Exported(NETWORK, network, network.shape, data).run(some_images(network.shape, 5))
+    assert probabilities == pytest.approx(torch.from_numpy(logits / 1.7).softmax(1).numpy(), abs=1e-6)
 
 
 def test_input_and_outputs_are_those_of_the_contract(exported: Exported) -> None:
@@ -289,6 +296,17 @@ def test_the_stage_gives_the_same_bytes_twice(trained: Workspace) -> None:
     assert trained.files() == first
 
 
+def test_the_temperature_is_that_of_the_validation_images(trained: Workspace) -> None:
+    export.main(NETWORK)
+    path = MODELS / f"{NETWORK}.onnx"
+    model = Model.load(path)
+    validation = datasets.load("validation", model.input_shape[-1])
+    wanted = calibration.temperature(model.predict(validation.images).logits, validation.labels)
+    assert float(model.metadata["temperature"]) == pytest.approx(wanted, rel=0.01)
+    answer = model.predict(validation.images)
+    assert answer.probabilities == pytest.approx(torch.from_numpy(answer.logits / wanted).softmax(1).numpy(), abs=1e-3)
+
+
 @pytest.fixture(scope="module")
 def right() -> bytes:
     return to_bytes(untrained(NETWORK))
@@ -305,8 +323,8 @@ def tamper(monkeypatch: pytest.MonkeyPatch, by: Any) -> None:
     """The file that is made has other weights than those that were trained."""
     to_onnx = onnx_file.to_onnx
 
-    def wrong(network: Network) -> onnx.ModelProto:
-        proto = to_onnx(network)
+    def wrong(network: Network, temperature: float) -> onnx.ModelProto:
+        proto = to_onnx(network, temperature)
         (bias,) = [tensor for tensor in proto.graph.initializer if tensor.name == "fc3.bias"]
         bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.asarray(by, np.float32), bias.name))
         return proto

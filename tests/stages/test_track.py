@@ -78,6 +78,7 @@ def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Works
     metrics = {
         "test": {"accuracy": 0.8, "low": 0.7, "high": 0.9, "loss": 0.4},
         "classes": {"0": 0.6, "T-shirt/top": 1.0},
+        "certainty": {"smooth_error": 0.03},
         "validation": {"accuracy": 0.75, "loss": 0.25},
     }
     files.write_json(METRICS / f"{NETWORK}.json", metrics)

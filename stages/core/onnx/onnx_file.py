@@ -20,7 +20,7 @@ from stages.core.networks.modules import Norm
 from stages.core.networks.networks import Network, Shape
 
 OPSET, IR_VERSION = 13, 8  # the oldest that the graph needs: any onnxruntime since 2021 reads it
-NORMALIZED, LOGITS, PROBABILITIES = "normalized", "logits", "probabilities"
+NORMALIZED, LOGITS, CALIBRATED, PROBABILITIES = "normalized", "logits", "calibrated", "probabilities"
 
 Attributes = dict[str, Any]
 
@@ -45,8 +45,8 @@ OPERATORS: dict[type[nn.Module], tuple[str, Callable[[Any], Attributes]]] = {
 }
 
 
-def to_onnx(network: Network) -> onnx.ModelProto:
-    """The network between its two ends: pixels scaled to [0, 1] before it, softmax after it."""
+def to_onnx(network: Network, temperature: float = 1.0) -> onnx.ModelProto:
+    """The network between its two ends: pixels scaled to [0, 1] before it, calibrated softmax after it."""
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], "pixels", to=TensorProto.FLOAT),
         helper.make_node("Div", ["pixels", "white"], [NORMALIZED], NORMALIZED),
@@ -57,7 +57,10 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         nodes.append(node(name, layer, [nodes[-1].output[0], *own]))
         weights |= own
     nodes[-1].output[0] = LOGITS
-    nodes.append(helper.make_node("Softmax", [LOGITS], [PROBABILITIES], PROBABILITIES, axis=1))
+    if temperature != 1:
+        weights["temperature"] = np.array(temperature, np.float32)
+        nodes.append(helper.make_node("Div", [LOGITS, "temperature"], [CALIBRATED], CALIBRATED))
+    nodes.append(helper.make_node("Softmax", [nodes[-1].output[0]], [PROBABILITIES], PROBABILITIES, axis=1))
     return assemble(nodes, weights, network.shape, network.output_shape()[0])
 
 
