@@ -1,6 +1,8 @@
 /** Every drawing goes to every network: at once what is in sight, and when the hand rests all there is. */
 
 const RETRY = 1500; // ms after the server did not answer
+const SOON = 250; // ms, and up to twice as much: a class draws at once, and need not ask again at once
+const PATIENCE = 4000; // ms of refusals, before the reader hears of it
 const REST = 200; // ms without a change, then the layers out of sight are brought up to date
 const NOTICES = {
   gone: "gone",
@@ -16,6 +18,7 @@ const OVER = [...PASSING, "no-digit", "locked"]; // once there is an answer
 export class Asking {
   #retry = 0;
   #rest = 0;
+  #busySince = null;
 
   /** Told of: inSight(side) → names of layers, nothing(side) where no digit was found, lost() when the networks are. */
   constructor({ pad, gallery, notices, choice, told }) {
@@ -55,6 +58,7 @@ export class Asking {
   }
 
   succeeded() {
+    this.#busySince = null;
     for (const notice of OVER) this.notices.hide(notice);
     document.documentElement.classList.remove("stale");
   }
@@ -64,6 +68,11 @@ export class Asking {
     if (!notice) throw error;
     if (notice === "no-digit") this.told.nothing(side);
     if (notice === "no-digit" && this.pad.drawing.base?.kind !== "picture") return; // a dot is no digit yet
+    if (notice === "busy" && performance.now() - (this.#busySince ??= performance.now()) < PATIENCE) {
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.everything(performance.now()), SOON * (1 + Math.random()));
+      return;
+    }
     this.notices.show(notice, { name: side?.name ?? "", detail: error.message });
     if (!PASSING.includes(notice)) return;
     document.documentElement.classList.add("stale"); // what is shown belongs to an earlier drawing

@@ -24,6 +24,32 @@ def test_the_server_is_gone_and_comes_back(reader: Reader) -> None:
     assert reader.strokes() == 2
 
 
+def test_a_short_refusal_is_retried_quietly(reader: Reader) -> None:
+    reader.draw()
+    before, refused = reader.image(), []
+    reader.page.evaluate(
+        """() => {
+            window.noticed = 0;
+            const note = () => window.noticed++;
+            new MutationObserver(note).observe(document.querySelector("#notices"), { childList: true });
+        }"""
+    )
+
+    def refuse(route: Any) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=429, json={"error": "busy"})
+
+    reader.page.route("**/explain*", refuse, times=2)
+    reader.stroke(ONE)
+    for _ in range(100):
+        if reader.image() != before:
+            break
+        reader.page.wait_for_timeout(50)
+    assert reader.image() != before
+    assert (len(refused), reader.page.evaluate("() => window.noticed")) == (2, 0)
+    assert reader.page.locator("html.stale").count() == 0
+
+
 def test_a_busy_server_is_asked_again(reader: Reader) -> None:
     reader.page.route("**/explain*", lambda route: route.fulfill(status=429, json={"error": "busy"}))
     reader.stroke(ONE)
