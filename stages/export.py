@@ -41,6 +41,7 @@ def main(network: str) -> None:
     trained = restore(training, shape, len(metadata["classes"]))
     validation = datasets.load("validation", shape[-1])
     temperature = calibration.temperature(logits_of(trained, validation.images), validation.labels)
+    too_few = len(validation) < calibration.LEAST
     proto = onnx_file.to_onnx(trained, temperature)
     onnx_file.describe(proto, onnx_metadata(training, metadata) | {"temperature": str(temperature)})
     data = proto.SerializeToString(deterministic=True)
@@ -59,8 +60,8 @@ def main(network: str) -> None:
     files.write(MODELS / f"{network}.onnx", data)
     files.write_json(MODEL_INFO / f"{network}.json", model_info)
     print(
-        f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}, temperature "
-        + ("1: too few validation images to fit one" if temperature == 1 else str(temperature))
+        f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}, "
+        f"temperature {temperature:g}{' (too few validation images to fit one)' if too_few else ''}"
     )
 
 
