@@ -10,12 +10,11 @@ from functools import lru_cache, partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from serve.http.settings import SHARED
 from serve.inference.repository import Entry
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""prometheus_client's variable: a folder where the workers of one server count together."""
 
 
 @dataclass

@@ -16,10 +16,8 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
-from serve.http.settings import Listening, Settings
+from serve.http.settings import SHARED, Listening, Settings
 from serve.inference import limits
-
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def serve(settings: Settings, listening: Listening) -> None:

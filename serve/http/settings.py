@@ -5,6 +5,9 @@ from pathlib import Path
 
 from serve.http.guard import Guard
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus_client's variable: a folder where the workers of one server count together."""
+
 
 @dataclass(frozen=True)
 class Settings:

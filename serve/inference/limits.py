@@ -8,15 +8,12 @@ MODEL_OPERATIONS = 4 * 10**9  # multiply-adds per image
 MODELS = 256  # files in one server
 
 # Connections
-CONNECTIONS = 1_024  # open at once
-PIPELINED_REQUESTS = 32  # complete requests waiting on one connection
-READ_BYTES = 256 * 2**10  # bytes taken from a socket at once
+CONNECTIONS = 1_024  # open at once in one worker; more wait
 HELD_BYTES = 256 * 2**20  # bytes of request bodies held at once, all connections together
 
 # One request
 TARGET_BYTES = 2 * 2**10  # bytes of path and query
 HEAD_BYTES = 16 * 2**10  # bytes of request line and headers
-HEADERS = 64  # header lines
 TENSOR_BYTES = 2 * 2**20  # bytes of an OIP body, also once decompressed
 UPLOAD_BYTES = 8 * 2**20  # bytes of a body with pictures, also once decompressed
 UPLOADS = 32  # pictures in one request
@@ -30,13 +27,9 @@ WORKER_QUEUE = 32  # jobs waiting for those threads
 INLINE_SECONDS = 0.005  # a run expected to last longer leaves the event loop to a thread
 
 # Time, in seconds
-HEAD_SECONDS = 10.0  # from the first byte to the end of the headers
+HEAD_SECONDS = 10.0  # for the headers, from the first byte or from the answer before
 BODY_SECONDS = 30.0  # from the end of the headers to the end of the body
 ANSWER_SECONDS = 5.0  # from a complete request to its answer, unless the client asks for less
-WRITE_SECONDS = 30.0  # for a client to take its answer
-IDLE_SECONDS = 75.0  # between two requests on one connection
-PARTING_SECONDS = 0.5  # for an idle client to ask once more after SIGTERM, and hear that the connection ends
-LINGER_SECONDS = 2.0  # for a refused client to stop sending
 GRACE_SECONDS = 10.0  # for accepted work after SIGTERM
 RETRY_SECONDS = 1  # what Retry-After suggests
 TICK_SECONDS = 0.1  # between two looks at all of the above
