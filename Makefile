@@ -26,7 +26,13 @@ all: setup  ## set up, run the pipeline, print the results
 	@python -m cifra results
 
 .PHONY: setup
-setup: $(VENV)/.installed  ## make .venv and install what requirements.lock pins
+setup: $(VENV)/.installed private  ## make .venv and install what requirements.lock pins
+
+# DVC's index holds pickles, in a folder where by itself every account of the machine may write.
+.PHONY: private
+private: $(VENV)/.installed
+	@grep -qsF "= $(CURDIR)/.dvc/site" .dvc/config.local || { mkdir -p .dvc/site && chmod 700 .dvc/site && \
+		python -m dvc config --local core.site_cache_dir "$(CURDIR)/.dvc/site"; }
 
 .PHONY: repository
 repository:

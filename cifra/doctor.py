@@ -104,6 +104,15 @@ def dvc() -> Findings:
         yield f"DVC: {' '.join(text.split())[:300]}", next(mend for word, mend in mends.items() if word in text)
 
 
+def index() -> Findings:
+    """DVC's index of files holds pickles, and by itself lies where every account of the machine may write."""
+    failed, folder = said("dvc", "config", "core.site_cache_dir")
+    path = Path(folder.strip())
+    if os.name != "nt" and not failed and (not folder or (path.exists() and path.stat().st_mode & 0o022)):
+        mend = '`mkdir -p .dvc/site && chmod 700 .dvc/site && dvc config --local core.site_cache_dir "$PWD/.dvc/site"`'
+        yield "DVC's index lies where other accounts may write", mend
+
+
 def mlflow() -> Findings:
     """A store that cannot be read, and experiments that were deleted in the page, where no run can be logged."""
     if not Path("mlflow.db").exists() and not os.environ.get("MLFLOW_TRACKING_URI"):
@@ -150,4 +159,4 @@ def ports() -> Findings:
                 yield f"port {port} is taken", instead
 
 
-CHECKS = [place, packages, environment, git, user, dvc, mlflow, space, ports]
+CHECKS = [place, packages, environment, git, user, dvc, index, mlflow, space, ports]

@@ -172,3 +172,14 @@ def test_a_port_that_is_taken(healthy: Workspace, monkeypatch: pytest.MonkeyPatc
         port = str(server.getsockname()[1])
         monkeypatch.setattr(doctor, "PORTS", {port: "take another"})
         assert only(healthy) == f"port {port} is taken: take another"
+
+
+@posix
+@pytest.mark.parametrize("is_set", [False, True])
+def test_an_index_that_others_may_write(
+    healthy: Workspace, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, is_set: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("site")
+    folder.chmod(0o777)
+    monkeypatch.setattr(doctor, "said", lambda *words: (0, str(folder) * is_set if "config" in words else "{}"))
+    assert only(healthy).startswith("DVC's index lies where other accounts may write: `mkdir -p .dvc/site")

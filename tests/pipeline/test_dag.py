@@ -215,6 +215,7 @@ def test_the_python_of_the_documents_runs(repository: Repository) -> None:
 
 def test_queued_experiments_run(repository: Repository) -> None:
     """At a path without accents: DVC's queue writes its configuration in ASCII and fails below a folder with one."""
+    repository.run("make", "private", "--old-file", ".venv/.installed")
     repository.run("dvc", "exp", "run", "--queue", "-S", "models.lenet_32.epochs=1", "train@lenet_32")
     repository.run("dvc", "queue", "start")
     for _ in range(120):
@@ -224,3 +225,6 @@ def test_queued_experiments_run(repository: Repository) -> None:
         time.sleep(1)
     assert "Success" in status, repository.run("dvc", "queue", "logs", status.splitlines()[1].split()[0])
     assert "lenet_32.epochs" in repository.run("dvc", "exp", "show", "--csv")
+    index = repository.path / ".dvc/site"
+    assert index.stat().st_mode & 0o777 == 0o700
+    assert len(list(index.glob("repo/*"))) >= 2  # of the repository, and of the folder where the experiment ran
