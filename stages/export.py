@@ -23,6 +23,7 @@ from stages.core.cli import files
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import MODEL_INFO, MODELS, WEIGHTS
+from stages.core.cli.progress import watched
 from stages.core.data import datasets
 from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network, Shape
@@ -114,7 +115,7 @@ def compare(network: nn.Module, model: Model, images: NDArray[np.uint8]) -> dict
     """The parity gate: the whole test set, in batches of several sizes, against torch."""
     wanted = logits_of(network, images)
     largest = 0.0
-    for batch in BATCHES:
+    for batch in watched(BATCHES, f"{model.name}: comparing with PyTorch on {len(images):,} test images", "batch size"):
         got = np.concatenate(
             [model.predict(images[start : start + batch]).logits for start in range(0, len(images), batch)]
         )

@@ -15,6 +15,7 @@ from stages.core.cli import params
 from stages.core.cli.command import command
 from stages.core.cli.errors import UserError
 from stages.core.cli.paths import FIGURES, MODELS
+from stages.core.cli.progress import watched
 from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
 from stages.core.figures import curves, inside, scores, style, tables
@@ -31,7 +32,8 @@ def main(network: str) -> None:
     test = datasets.load("test")
     chosen = choose(settings.render.test_images, len(test))
     outcome = Outcome.read(network, datasets.metadata())
-    count = style.publish(FIGURES / network, draw(outcome, test, chosen, Translator(settings.language)))
+    figures = draw(outcome, test, chosen, Translator(settings.language))
+    count = style.publish(FIGURES / network, watched(figures, f"{network}: drawing", "figure"))
     print(f"{network}: {count} figures in {FIGURES / network}")
 
 

@@ -1,11 +1,24 @@
-"""What a person watching a training sees: a bar on a terminal, a line per epoch elsewhere."""
+"""What a person who watches a long stage sees: a bar on a terminal; elsewhere a line, of a training one per epoch."""
 
 import sys
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
-from stages.core.training.trainer import Trainer
+if TYPE_CHECKING:
+    from stages.core.training.trainer import Trainer
+
+T = TypeVar("T")
+
+
+def watched(items: Iterable[T], what: str, unit: str) -> Iterator[T]:
+    is_terminal = sys.stderr.isatty()
+    if not is_terminal:
+        print(what, flush=True)
+    total = len(items) if isinstance(items, Sized) else None
+    yield from tqdm(items, what, total, unit=f" {unit}", disable=not is_terminal, leave=False)
 
 
 class Progress(ExitStack):
@@ -23,7 +36,7 @@ class Progress(ExitStack):
     def step(self, epoch: int, step: int, loss: float) -> None:
         self.bar.set_postfix_str(f"epoch {epoch}, step {step}, loss {loss:.4f}")
 
-    def epoch(self, trainer: Trainer) -> None:
+    def epoch(self, trainer: "Trainer") -> None:
         last = trainer.history.epochs[-1]
         self.bar.update()
         self.bar.write(

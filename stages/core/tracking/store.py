@@ -6,11 +6,13 @@ mlflow takes seconds to import, so every function here imports it when called.
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import time
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,20 +28,21 @@ FINGERPRINT = "fingerprint"
 HOST, PROCESS = "cifra.host", "cifra.process"
 VIEW = "cifra"  # the key of a view that is kept with the experiment: MLflow's pages show what the tag says
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-COLUMNS = (
+COLUMNS = (  # of names that fit into MLflow's columns
     "tags.`network`",
     "metrics.`test_accuracy`",
     "tags.`worst_class`",
-    "metrics.`worst_class_accuracy`",
+    "metrics.`worst_accuracy`",
     "metrics.`parameters`",
-    "metrics.`training_seconds`",
+    "metrics.`train_seconds`",
 )
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # seconds; else minutes
+QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}  # of every run that is touched
 
 
 def connect() -> "MlflowClient":
     """A client of MLFLOW_TRACKING_URI, by default of the SQLite file at the root of the repository."""
-    for name, value in IMPATIENT.items():
+    for name, value in {**IMPATIENT, **QUIET}.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", module="mlflow")  # it warns of its own dependencies
     import mlflow
@@ -54,12 +57,22 @@ def connect() -> "MlflowClient":
 
 
 def troubles() -> tuple[type[Exception], ...]:
-    """What a client raises when the store is away, locked or broken."""
+    """What a client raises when the store is away, locked, broken or not ours to write."""
     from mlflow.exceptions import MlflowException
-    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, RequestException, SQLAlchemyError
+    return MlflowException, OSError, SQLAlchemyError
+
+
+@cache
+def keeps_models(uri: str) -> bool:
+    """Whether runs can have logged models there: a server of before MLflow 3 knows none."""
+    if not uri.startswith(("http://", "https://")):
+        return True
+    import requests
+
+    version = requests.get(f"{uri.rstrip('/')}/version", timeout=int(IMPATIENT["MLFLOW_HTTP_REQUEST_TIMEOUT"]))
+    return re.match("[012][.]", version.text) is None
 
 
 def address() -> str:
@@ -170,7 +183,7 @@ def log_epoch(client: "MlflowClient", run: str, epoch: int, values: Mapping[str,
 def origin() -> dict[str, str]:
     """Tags: the stage, the experiment, and the commit that the work started from."""
     commit = os.environ.get("DVC_EXP_BASELINE_REV") or git("rev-parse", "HEAD")
-    return {
+    tags = {
         **writer(),
         "mlflow.user": os.environ.get("USER") or git("config", "user.name"),
         "mlflow.source.name": "dvc repro",
@@ -181,6 +194,7 @@ def origin() -> dict[str, str]:
         "git.base": commit,
         "git.dirty": str(bool(git("status", "--porcelain"))).lower(),
     }
+    return {name: value for name, value in tags.items() if value}
 
 
 def writer() -> dict[str, str]:

@@ -26,7 +26,7 @@ class Times:
     @property
     def metrics(self) -> dict[str, float]:
         total = sum(self.epochs)
-        return {"training_seconds": total, "epoch_seconds": total / len(self.epochs)}
+        return {"train_seconds": round(total, 1), "epoch_seconds": round(total / len(self.epochs), 2)}
 
 
 def path(fingerprint: str) -> Path:
