@@ -44,7 +44,7 @@ def main() -> None:
             page.screenshot(path=DOCS / f"page{suffix}.png")
             page.click("#clear")
     track.main()
-    with tracked() as link, browser() as page:
+    with tracked(DOCS.parent) as link, browser() as page:
         runs(page, link)
         page.screenshot(path=DOCS / "mlflow.png")
 
@@ -74,14 +74,16 @@ def drawn(page: Any, address: str) -> None:
 
 
 @contextmanager
-def tracked() -> Iterator[str]:
-    """The link that `cifra ui` prints, while its server runs."""
+def tracked(folder: Path) -> Iterator[str]:
+    """The link that `cifra ui` prints in that repository, while its server runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "cifra", "ui"]
-    environment = os.environ | {"CIFRA_UI_PORT": str(port)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+    environment = os.environ | {"CIFRA_UI_PORT": str(port), "PYTHONPATH": str(DOCS.parent)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder, env=environment
+    ) as process:
         try:
             assert process.stdout is not None
             link = re.search(r"http\S+", process.stdout.readline().decode())
@@ -105,12 +107,13 @@ def wait_for(address: str, seconds: float = 120.0) -> None:
 
 
 def runs(page: Any, link: str) -> None:
-    """MLflow's table of runs, without what MLflow lays beside it."""
+    """MLflow's table of runs, without what MLflow lays beside it the first time."""
     page.set_viewport_size({"width": 1400, "height": 700})
     page.goto(link)
-    page.get_by_text(NETWORK).first.wait_for()
-    for button in ("Close", "Hide banner"):
-        page.get_by_role("button", name=button, exact=True).click()
+    page.locator(".ag-row").first.wait_for()
+    page.get_by_role("button", name="Hide banner", exact=True).click()
+    if (assistant := page.get_by_role("button", name="Close", exact=True)).is_visible():
+        assistant.click()
     page.wait_for_timeout(1500)  # ms, until all is in its place
 
 

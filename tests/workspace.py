@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
+from stages.core.cli import files
 from stages.core.cli.command import command
-from stages.core.cli.paths import SPLIT
+from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, RESULTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
 from stages.core.data.datasets import Array
 
@@ -119,3 +121,25 @@ def publish_split(train: int = 100, validation: int = 20, test: int = 20) -> Non
     metadata = {"dataset": "digits", "classes": list(CLASSES), "shape": [1, 28, 28], "counts": counts, "mean": 0.2}
     metadata |= {"validation_from": "train", "std": 0.2, "raw_sha256": "0" * 64}
     datasets.publish(SPLIT, arrays, metadata)
+
+
+def publish_network(network: str, onnx: bytes, fingerprint: str, classes: dict[str, float]) -> None:
+    """One network as the stages leave it, right about `classes` as often as said."""
+    training = {
+        "network": network, "recipe": PARAMS["models"][network], "seed": 1, "threads": 1, "accelerator": "cpu",
+        "torch": "2", "dataset": "digits", "dataset_sha256": datasets.metadata()["sha256"],
+        "fingerprint": fingerprint, "epochs": 2, "best_epoch": 2, **COMPUTED,
+    }  # fmt: skip
+    files.write_json(WEIGHTS / network / "training.json", training)
+    curve = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.75}
+    files.write_csv(WEIGHTS / network / "epochs.csv", [{"epoch": epoch} | curve for epoch in (1, 2)])
+    files.write(MODELS / f"{network}.onnx", onnx)
+    files.write_json(MODEL_INFO / f"{network}.json", {"parameters": 7, "macs": 9, "bytes": 5, "best_epoch": 2})
+    accuracy = round(sum(classes.values()) / len(classes), 4)
+    test = {"accuracy": accuracy, "low": accuracy - 0.1, "high": accuracy + 0.1, "loss": 0.4}
+    certainty, validation = {"smooth_error": 0.03}, {"accuracy": 0.75, "loss": 0.25}
+    metrics = {"test": test, "classes": classes, "certainty": certainty, "validation": validation}
+    files.write_json(METRICS / f"{network}.json", metrics)
+    files.write(RESULTS / network / "confusion.csv", b"actual,predicted,images\n")
+    (FIGURES / network).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(FIGURES / network / "epochs.png")

@@ -21,13 +21,13 @@ from PIL import Image
 
 from serve.inference.model import Model
 from stages.core.cli import files
-from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, WEIGHTS
+from stages.core.cli.paths import FIGURES, METRICS, MODELS, REPORTS, WEIGHTS
 from stages.core.data.datasets import metadata
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
 from stages.core.tracking import store, times
 from stages.core.tracking.times import Times
-from tests.workspace import CLASSES, COMPUTED, ROOT, Workspace, publish_split, shell
+from tests.workspace import CLASSES, ROOT, Workspace, publish_network, publish_split, shell
 
 NETWORK = "mlp_64_128"
 CURVES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -67,27 +67,7 @@ def tracked(workspace: Workspace, onnx_bytes: bytes, empty_store: Path) -> Works
     """One network on disk, as the stages leave it, and a fresh store."""
     publish_split()
     workspace.set(models={NETWORK: workspace.params["models"][NETWORK]})
-    recipe = workspace.params["models"][NETWORK]
-    training = {
-        "network": NETWORK, "recipe": recipe, "seed": 1, "threads": 1, "accelerator": "cpu", "torch": "2",
-        "dataset": "digits", "dataset_sha256": metadata()["sha256"], "fingerprint": "0123456789abcdef",
-        "epochs": 2, "best_epoch": 2, **COMPUTED,
-    }  # fmt: skip
-    files.write_json(WEIGHTS / NETWORK / "training.json", training)
-    curve = {"train_loss": 0.5, "train_accuracy": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.75}
-    files.write_csv(WEIGHTS / NETWORK / "epochs.csv", [{"epoch": epoch} | curve for epoch in (1, 2)])
-    files.write(MODELS / f"{NETWORK}.onnx", onnx_bytes)
-    files.write_json(MODEL_INFO / f"{NETWORK}.json", {"parameters": 7, "macs": 9, "bytes": 5, "best_epoch": 2})
-    metrics = {
-        "test": {"accuracy": 0.8, "low": 0.7, "high": 0.9, "loss": 0.4},
-        "classes": {"0": 0.6, "T-shirt/top": 1.0},
-        "certainty": {"smooth_error": 0.03},
-        "validation": {"accuracy": 0.75, "loss": 0.25},
-    }
-    files.write_json(METRICS / f"{NETWORK}.json", metrics)
-    files.write(RESULTS / NETWORK / "confusion.csv", b"actual,predicted,images\n")
-    (FIGURES / NETWORK).mkdir(parents=True)
-    Image.new("RGB", (8, 8)).save(FIGURES / NETWORK / "epochs.png")
+    publish_network(NETWORK, onnx_bytes, "0123456789abcdef", {"0": 0.6, "T-shirt/top": 1.0})
     files.write_json(REPORTS / "champion.json", {"network": NETWORK})
     (workspace.root / "mlflow.db").write_bytes(empty_store.read_bytes())
     return workspace
