@@ -67,16 +67,18 @@ def _model(name: str, directory: Path) -> Model:
 def _answers(model: Model, files: Iterable[str]) -> Iterator[dict[str, Any]]:
     for file in files:
         try:
-            probabilities = model.predict(prepare_for(model, _read(file))[None]).probabilities[0]
+            images = prepare_for(model, _read(file))[None]
         except PrepareError as error:
             _complain(f"{file}: {error}")
             yield {"name": file, "error": str(error)}
             continue
+        probabilities, [doubt] = model.predict(images).probabilities[0], model.doubts(images)
         best = int(probabilities.argmax())
         yield {
             "name": file,
             "label": model.classes[best],
             "confidence": float(probabilities[best]),
+            "doubt": doubt,
             "probabilities": dict(zip(model.classes, map(float, probabilities), strict=True)),
             "model": model.name,
             "version": model.version,
@@ -102,8 +104,13 @@ def _told(model: Model, files: list[str]) -> Iterator[dict[str, Any]]:
         if "error" not in answer:
             first, *others = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
             rest = ", ".join(f"{label} {share:.1%}" for label, share in others[:RUNNERS_UP])
-            print(f"{answer['name']:{width}}  {first[0]}  {first[1]:6.1%}   then {rest}", flush=True)
+            doubt = f"   but this looks like {none_of(model)}" if answer["doubt"] else ""
+            print(f"{answer['name']:{width}}  {first[0]}  {first[1]:6.1%}   then {rest}{doubt}", flush=True)
         yield answer
+
+
+def none_of(model: Model) -> str:
+    return "no digit" if model.classes == list("0123456789") else "none of its classes"
 
 
 def _complain(message: str) -> None:

@@ -25,13 +25,16 @@ from stages.core.cli.errors import UserError
 from stages.core.cli.paths import MODEL_INFO, MODELS, WEIGHTS
 from stages.core.cli.progress import watched
 from stages.core.data import datasets
+from stages.core.data.datasets import LabelledImages
 from stages.core.networks import layers, networks
 from stages.core.networks.networks import Network, Shape
 from stages.core.onnx import calibration, onnx_file
+from stages.core.onnx.novelty import Novelty
 from stages.core.training.trainer import as_input
 
 TOLERANCE = 1e-4  # of a logit, and as much again of the image's largest, of which fp32 keeps seven digits
 BATCHES = (1, 2, 17, 256)
+TOO_FEW = " (too few validation images to fit one, and to tell what looks like none of the classes)"
 
 
 def main(network: str) -> None:
@@ -43,7 +46,8 @@ def main(network: str) -> None:
     validation = datasets.load("validation", shape[-1])
     temperature = calibration.temperature(logits_of(trained, validation.images), validation.labels)
     too_few = len(validation) < calibration.LEAST
-    proto = onnx_file.to_onnx(trained, temperature)
+    novelty = None if too_few else Novelty.fit(trained, datasets.load("train", shape[-1]), images_like(validation))
+    proto = onnx_file.to_onnx(trained, temperature, novelty)
     onnx_file.describe(proto, onnx_metadata(training, metadata) | {"temperature": str(temperature)})
     data = proto.SerializeToString(deterministic=True)
     parity = compare(trained, loaded(network, data), datasets.load("test", shape[-1]).images)
@@ -62,8 +66,15 @@ def main(network: str) -> None:
     files.write_json(MODEL_INFO / f"{network}.json", model_info)
     print(
         f"{network}: {len(data):,} bytes, largest difference to torch {parity['largest_difference']:.1e}, "
-        f"temperature {temperature:g}{' (too few validation images to fit one)' if too_few else ''}"
+        f"temperature {temperature:g}{TOO_FEW if too_few else ''}"
     )
+
+
+def images_like(validation: LabelledImages) -> NDArray[np.uint8]:
+    """Those images and, where there are, their augmented copies, which look more like the hands of others."""
+    if "robustness" not in datasets.names():
+        return validation.images
+    return np.concatenate([validation.images, datasets.load("robustness", validation.images.shape[-1]).images])
 
 
 def restore(training: dict[str, Any], shape: Shape, classes: int) -> Network:

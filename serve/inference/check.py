@@ -14,12 +14,15 @@ from onnx import AttributeProto, TensorProto
 from serve.inference.limits import MODEL_BYTES, MODEL_NODES, MODEL_OPERATIONS, MODEL_VALUE_ELEMENTS
 
 IMAGE, LOGITS, PROBABILITIES = "image", "logits", "probabilities"
+# NOVELTY, which a file may leave out: of each image, above 1 where it looks like none of the classes.
+NOVELTY = "novelty"
 # fmt: off
 OPERATORS = frozenset({
-    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Constant", "Conv", "DequantizeLinear", "Div",
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div",
     "Dropout", "Elu", "Flatten", "Gelu", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish",
     "Identity", "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "PRelu", "QuantizeLinear", "ReduceMean",
-    "Relu", "Reshape", "Selu", "Sigmoid", "Softmax", "Softplus", "Squeeze", "Sub", "Tanh",
+    "ReduceMin", "ReduceSumSquare", "Relu", "Reshape", "Selu", "Sigmoid", "Softmax", "Softplus", "Squeeze", "Sub",
+    "Tanh",
 })
 # fmt: on
 Shapes = dict[str, tuple[int, ...]]
@@ -94,8 +97,8 @@ def _check_signature(graph: onnx.GraphProto) -> None:
     inputs = [value for value in graph.input if value.name not in weights]
     if [value.name for value in inputs] != [IMAGE]:
         raise ModelError(f"must have the one input {IMAGE!r}, has {[value.name for value in inputs]}")
-    if [value.name for value in graph.output] != [LOGITS, PROBABILITIES]:
-        raise ModelError(f"must have the outputs {LOGITS!r} and {PROBABILITIES!r}")
+    if [value.name for value in graph.output] not in ([LOGITS, PROBABILITIES], [LOGITS, PROBABILITIES, NOVELTY]):
+        raise ModelError(f"must have the outputs {LOGITS!r} and {PROBABILITIES!r}, and may have {NOVELTY!r}")
     _check_type(inputs[0], TensorProto.UINT8, rank=4)
     if any(dim.dim_value < 1 for dim in inputs[0].type.tensor_type.shape.dim[1:]):
         raise ModelError(f"{IMAGE!r} must have fixed channels, height and width")
@@ -163,6 +166,8 @@ def _check_cost(graph: onnx.GraphProto, shapes: Shapes) -> None:
         raise ModelError(f"needs {total:.1e} operations per image; at most {MODEL_OPERATIONS:.1e} are served")
     if prod(shapes[LOGITS]) < 2 or shapes[LOGITS] != shapes[PROBABILITIES]:
         raise ModelError(f"{LOGITS!r} and {PROBABILITIES!r} must have one value per class")
+    if shapes.get(NOVELTY, (1,)) != (1,):
+        raise ModelError(f"{NOVELTY!r} must have one value per image")
 
 
 def _operations_per_element(node: onnx.NodeProto, weights: Shapes, shapes: Shapes) -> int:

@@ -124,7 +124,7 @@ class Inspector:
 
     def _walk(self, graph: onnx.GraphProto, shapes: Shapes) -> list[Layer]:
         """The layers in order. What scales the pixels before the first layer is one layer, `normalized`."""
-        steps = [node for node in graph.node if node.op_type != "Constant"]
+        steps = _towards(PROBABILITIES, [node for node in graph.node if node.op_type != "Constant"])
         scaling = _leading(steps, self._constants)
         layers = [Layer(IMAGE, INPUT, "", shapes[IMAGE], 0, (), value=IMAGE)]
         names = {IMAGE: IMAGE}
@@ -157,6 +157,16 @@ class Inspector:
     def _scaling_step(self, node: onnx.NodeProto) -> dict[str, Any]:
         constants = [self._constants[name].ravel().tolist() for name in node.input if name in self._constants]
         return {"op": node.op_type, "by": constants[0] if constants else None}
+
+
+def _towards(value: str, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Those that the value comes of, in their order."""
+    wanted, found = {value}, []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.output):
+            wanted |= set(node.input)
+            found.append(node)
+    return found[::-1]
 
 
 def _leading(steps: list[onnx.NodeProto], constants: Mapping[str, Any]) -> list[onnx.NodeProto]:

@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it whe
 
 import onnxruntime as ort
 
-from serve.inference.check import IMAGE, LOGITS, PROBABILITIES, Checked, ModelError, check
+from serve.inference.check import IMAGE, LOGITS, NOVELTY, PROBABILITIES, Checked, ModelError, check
 from serve.inference.limits import MODEL_BYTES
 
 __all__ = ["Answer", "Model", "ModelError", "session_of"]
@@ -96,6 +96,13 @@ class Model:
         if self.batches or len(images) == 1:
             return _run(self.session, images)
         return _one_by_one(self.session, images)
+
+    def doubts(self, images: Images) -> list[bool | None]:
+        """Whether each image looks like none of the classes; None where the file cannot tell."""
+        if NOVELTY not in self.checked.shapes:
+            return [None] * len(images)
+        [novelty] = self.session.run([NOVELTY], {IMAGE: images})
+        return [bool(row[0] > 1) for row in novelty]
 
 
 def session_of(data: bytes, threads: int) -> ort.InferenceSession:

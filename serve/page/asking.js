@@ -68,7 +68,7 @@ export class Asking {
     if (!notice) throw error;
     if (notice === "no-digit") this.told.nothing(side);
     if (notice === "no-digit" && this.pad.drawing.base?.kind !== "picture") return; // a dot is no digit yet
-    if (notice === "busy" && performance.now() - (this.#busySince ??= performance.now()) < PATIENCE) {
+    if (notice === "busy" && side && performance.now() - (this.#busySince ??= performance.now()) < PATIENCE) {
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.everything(performance.now()), SOON * (1 + Math.random()));
       return;

@@ -5,6 +5,7 @@ import { paintGrey } from "./colours.js";
 export const SIDE = 112; // pixels of the picture that the server gets
 export const BOARD = { left: 0, top: 0, side: 1 };
 const PAPER = 0.2; // left around the ink, share of its longer side
+const BROADEST = 0.16; // stroke that is sent, share of the drawing's longer side: wider ones would close a small digit's loops
 const EMPTY = { base: null, strokes: [] };
 const UNITS = 65535; // of a coordinate in a link
 const WIDEST = 32767; // units of a stroke's width
@@ -94,6 +95,18 @@ export function frameOf({ base, strokes }) {
   }
   const side = Math.max(right - left, bottom - top) * (1 + 2 * PAPER);
   return { left: (left + right - side) / 2, top: (top + bottom - side) / 2, side };
+}
+
+/** The drawing as by a pen that suits its size. */
+export function thinned({ base, strokes }) {
+  const ink = strokes.filter(({ erase }) => !erase);
+  if (base || !ink.length) return { base, strokes };
+  const ends = [0, 1].map((axis) => {
+    const along = ink.flatMap(({ points }) => points.filter((_, index) => index % 2 === axis));
+    return along.reduce((most, each) => Math.max(most, each), 0) - along.reduce((least, each) => Math.min(least, each), 1);
+  });
+  const widest = BROADEST * Math.max(...ends) || Infinity;
+  return { base, strokes: strokes.map((each) => (each.erase ? each : { ...each, width: Math.min(each.width, widest) })) };
 }
 
 /** Draws it all on a context whose side is `side` pixels. */

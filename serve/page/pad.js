@@ -1,6 +1,6 @@
 /** The drawing board: mouse, pen, finger or keys into strokes, and strokes into pixels for the server. */
 
-import { BOARD, SIDE, frameOf, render } from "./drawing.js";
+import { BOARD, SIDE, frameOf, render, thinned } from "./drawing.js";
 import { palette } from "./colours.js";
 import { find, oncePerFrame, sharp } from "./dom.js";
 import { greyPng } from "./png.js";
@@ -197,12 +197,12 @@ export class Pad {
   }
 
   /** What is in a square of the board as grey pixels, SIDE × SIDE. */
-  pixels({ left, top, side } = BOARD) {
+  pixels({ left, top, side } = BOARD, drawing = this.drawing) {
     this.#ink.resetTransform();
     this.#ink.fillStyle = "#000"; // beyond the board's edge
     this.#ink.fillRect(0, 0, SIDE, SIDE);
     this.#ink.setTransform(1 / side, 0, 0, 1 / side, (-left * SIDE) / side, (-top * SIDE) / side);
-    render(this.#ink, this.drawing, SIDE);
+    render(this.#ink, drawing, SIDE);
     const { data } = this.#ink.getImageData(0, 0, SIDE, SIDE);
     const grey = new Uint8Array(SIDE * SIDE);
     for (let index = 0; index < grey.length; index++) {
@@ -213,7 +213,8 @@ export class Pad {
   }
 
   png() {
-    return greyPng(this.pixels(frameOf(this.drawing)), SIDE, SIDE);
+    const drawing = thinned(this.drawing);
+    return greyPng(this.pixels(frameOf(drawing), drawing), SIDE, SIDE);
   }
 }
 

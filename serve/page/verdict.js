@@ -37,7 +37,7 @@ export class Verdict {
       this.#tell(this.#sentences[index], side, answered.length > 1);
       this.#fill(side, index);
     });
-    this.#sayLater(answered.map((side) => `${side.answer.label}, ${percent(side.answer.confidence, 0)}`).join(" · "));
+    this.#sayLater(answered.map(({ answer }) => t(doubtOf(answer) ?? "verdict.short", spoken(answer))).join(" · "));
   }
 
   #sayNothing() {
@@ -49,7 +49,7 @@ export class Verdict {
   }
 
   #tell({ title, text }, { answer, name }, named) {
-    const key = named ? "verdict.short" : SURE.find(([least]) => answer.confidence >= least)[1];
+    const key = doubtOf(answer) ?? (named ? "verdict.short" : SURE.find(([least]) => answer.confidence >= least)[1]);
     const order = answer.probabilities
       .map((_, index) => index)
       .sort((a, b) => answer.probabilities[b] - answer.probabilities[a]);
@@ -109,6 +109,14 @@ export class Verdict {
     this.#timer = setTimeout(() => (this.live.textContent = text), SAID_AFTER);
   }
 }
+
+/** The sentence for what looks like none of the classes, where the network can tell. */
+function doubtOf({ doubt, classes }) {
+  if (!doubt) return null;
+  return classes.every((name) => /^\d$/.test(name)) ? "verdict.doubt.digit" : "verdict.doubt";
+}
+
+const spoken = ({ label, confidence }) => ({ first: label, share: percent(confidence, 0) });
 
 function cellsOf(side) {
   const bar = h("span", { className: "bar" });

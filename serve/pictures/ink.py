@@ -69,6 +69,19 @@ def _even_paper(pixels: Bytes) -> tuple[int, int, int] | None:
     return (red, green, blue) if alike > 0.3 and is_even else None
 
 
+def paper_of_a_tight_crop(image: Image.Image) -> tuple[int, int, int] | None:
+    """Black or white, where there is much of both: a drawing whose ink fills most of the edge, and hardly corners."""
+    if _even_paper(np.asarray(image)) is not None:
+        return None
+    grey = np.asarray(image.convert("L"))
+    ends = float((grey < 40).mean()), float((grey > 215).mean())
+    if min(ends) < 0.05 or sum(ends) < 0.4:
+        return None
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    light = int((grey[[0, 0, -1, -1], [0, -1, 0, -1]] > 127).sum()) + (np.median(edge) > 127)
+    return (255, 255, 255) if light > 2 else (0, 0, 0)
+
+
 def _contrast_to_uneven_paper(image: Image.Image) -> Bytes:
     plane = _plane(image)
     thumbnail = plane.resize(fitted(plane.size, SMALL), Image.Resampling.BOX)
@@ -195,7 +208,8 @@ class _Blob:
 
     def reaches(self, other: "_Blob") -> bool:
         gap = np.maximum(self.box[:2] - other.box[2:], other.box[:2] - self.box[2:]).max()
-        return other.extent > 0.15 * self.extent and gap < 0.2 * self.extent
+        is_alike = 0.6 * self.extent < other.extent  # a second digit: seen with the first, the two are no digit
+        return other.extent > 0.15 * self.extent and gap < (0.6 if is_alike else 0.2) * self.extent
 
     def frames(self, other: "_Blob") -> bool:
         """Whether this runs around the other, or along the page's edge beside it."""

@@ -3,12 +3,12 @@
 POST /predict takes a PNG or JPEG as the body, several as multipart/form-data, or JSON, and answers
 
     {"model": "champion", "version": "0a1b2c3d4e5f", "network": "lenet_28",
-     "predictions": [{"name": "seven.png", "label": "7", "index": 7, "confidence": 0.98,
+     "predictions": [{"name": "seven.png", "label": "7", "index": 7, "confidence": 0.98, "doubt": false,
                       "probabilities": {"0": 0.001, …, "9": 0.002}}]}
 
 POST /explain takes one image the same way and answers with everything between its pixels and its label:
 
-    {"model", "version", "network", "classes", "label", "index", "confidence", "probabilities": [10 numbers],
+    {"model", "version", "network", "classes", "label", "index", "confidence", "doubt", "probabilities": [10 numbers],
      "image": TENSOR,                      # uint8 [C, H, W], as the network saw it
      "layers": [{"name": "conv1",
                  "kind": "convolution",    # input, normalized, convolution, dense, activation, pooling,
@@ -52,15 +52,15 @@ from serve.protocol.uploads import Upload, images_of
 
 def predict(model: Model, upload: Upload) -> Response:
     images = images_of(upload, model, checked=True)
-    probabilities = model.predict(images).probabilities
+    probabilities, doubts = model.predict(images).probabilities, model.doubts(images)
     names = [name for name, _ in upload.items] if len(upload.items) == len(images) else [""] * len(images)
     predictions = [
         {
             "name": name,
-            **_verdict(model, row),
+            **_verdict(model, row, doubt),
             "probabilities": dict(zip(model.classes, row.tolist(), strict=True)),
         }
-        for name, row in zip(names, probabilities, strict=True)
+        for name, row, doubt in zip(names, probabilities, doubts, strict=True)
     ]
     return to_json({**_identity(model), "predictions": predictions})
 
@@ -90,7 +90,7 @@ def explain(model: Model, upload: Upload, accept: str) -> Response:
         }
         for layer in shown
     ]
-    head = {**_identity(model), "classes": model.classes, **_verdict(model, answer[0])}
+    head = {**_identity(model), "classes": model.classes, **_verdict(model, answer[0], *model.doubts(images))}
     head |= {"probabilities": answer[0], "image": tensors.add(images[0]), "layers": layers}
     return tensors.response(head)
 
@@ -99,9 +99,9 @@ def _identity(model: Model) -> dict[str, Any]:
     return {"model": model.name, "version": model.version, "network": model.network}
 
 
-def _verdict(model: Model, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+def _verdict(model: Model, probabilities: NDArray[np.float32], doubt: bool | None) -> dict[str, Any]:
     index = int(probabilities.argmax())
-    return {"label": model.classes[index], "index": index, "confidence": float(probabilities[index])}
+    return {"label": model.classes[index], "index": index, "confidence": float(probabilities[index]), "doubt": doubt}
 
 
 @lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from stages.core.cli.paths import INT8, MODELS, REPORTS
 from stages.core.data import datasets
 from stages.core.networks import networks
 from stages.core.onnx import onnx_file
+from stages.core.onnx.novelty import Novelty
 from tests.workspace import CLASSES, Workspace, publish_split
 
 NETWORK = "lenet_28"
@@ -34,7 +35,9 @@ def exported(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace
     publish_split(validation=200)
     workspace.set(models={NETWORK: workspace.params["models"][NETWORK]})
     layers = {"filters": [6, 16], "widths": [120, 84]}
-    proto = onnx_file.to_onnx(networks.build(NETWORK, (1, 28, 28), 10, **layers).eval())
+    network = networks.build(NETWORK, (1, 28, 28), 10, **layers).eval()
+    novelty = Novelty.fit(network, datasets.load("train"), datasets.load("validation").images)
+    proto = onnx_file.to_onnx(network, 2.0, novelty)
     onnx_file.describe(proto, METADATA)
     files.write(SOURCE, proto.SerializeToString())
     monkeypatch.setattr(quantize, "ROUNDS", 1)
@@ -53,7 +56,8 @@ def test_what_is_kept_is_served_answers_nearly_the_same_and_says_where_it_comes_
     small, whole = Model.load(KEPT), Model.load(SOURCE)
     images = np.random.default_rng(1).integers(0, 256, (20, 1, 28, 28), dtype=np.uint8)
     assert np.abs(small.predict(images).probabilities - whole.predict(images).probabilities).max() < 0.02
-    assert KEPT.stat().st_size < SOURCE.stat().st_size / 3
+    assert KEPT.stat().st_size < SOURCE.stat().st_size / 2
+    assert small.doubts(images) == whole.doubts(images) == [True] * 20
     assert small.name == f"{NETWORK}_int8"
     assert small.metadata == METADATA | {"quantized_from": hashlib.md5(SOURCE.read_bytes()).hexdigest()}
     traced = exported.run("trace", str(KEPT))

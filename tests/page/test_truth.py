@@ -1,12 +1,16 @@
 """What the page says of networks, units and images, held against what is so."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serve.inference.layers import Inspector
 from tests.page.conftest import DEEP
 from tests.page.reader import ONE, Reader
+from tests.serve.networks import doubting, save
+from tests.serve.running import running
 
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 
@@ -28,6 +32,32 @@ def test_a_test_image_says_what_it_is(reader: Reader) -> None:
     assert "of digits. Its label: 8." in reader.text("#truth")
     reader.draw()
     assert reader.text("#truth") == ""
+
+
+@pytest.mark.parametrize(
+    ("classes", "locale", "said"),
+    [
+        ("0123456789", "en-GB", "This looks like no digit; the nearest is "),
+        ("0123456789", "es-ES", "Esto no parece un dígito; el más cercano es "),
+        ("abcdefghij", "en-GB", "This looks like none of its classes; the nearest is "),
+        ("abcdefghij", "es-ES", "No se parece a ninguna de sus clases; la más cercana es "),
+    ],
+)
+def test_what_looks_like_no_class_is_said(classes: str, locale: str, said: str, open_page: Any, tmp_path: Path) -> None:
+    save(tmp_path, "champion", doubting(list(classes)))
+    with running(tmp_path) as found:
+        reader = open_page(at=f"http://127.0.0.1:{found.client.port}/", locale=locale)
+        reader.draw()
+        assert reader.text("#verdict-words").startswith(said)
+        reader.page.goto("about:blank")
+
+
+def test_a_small_digit_by_a_broad_pen_keeps_its_loops(reader: Reader) -> None:
+    around = [(0.5 + 0.06 * x, 0.5 + 0.08 * y) for x, y in ((0, -1), (-1, 0), (0, 1), (1, 0), (0, -1))]
+    reader.page.evaluate("async () => { (await import('./main.js')).page.pad.brush = 0.18; }")
+    reader.draw(around)
+    image = np.reshape(reader.image(), (28, 28))
+    assert image[14, 14] < 80 < 200 < image[14, :14].max()
 
 
 def test_a_unit_that_no_image_excites_says_so(reader: Reader) -> None:

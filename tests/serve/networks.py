@@ -143,6 +143,23 @@ def deep(seed: int = 0) -> onnx.ModelProto:
     return graph.model(28, "small_vgg")
 
 
+def doubting(classes: list[str] = CLASSES, novelty: float = 2) -> onnx.ModelProto:
+    """The LeNet, to which every image is so novel."""
+    model = lenet()
+    nodes = [
+        helper.make_node("ReduceMin", ["logits"], ["least"], axes=[1]),
+        helper.make_node("Mul", ["least", "nothing"], ["zero"]),
+        helper.make_node("Add", ["zero", "much"], ["novelty"]),
+    ]
+    model.graph.node.extend(nodes)
+    constants = {"nothing": 0, "much": novelty}
+    model.graph.initializer.extend(numpy_helper.from_array(np.float32([v]), name) for name, v in constants.items())
+    model.graph.output.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["N", 1]))
+    model.opset_import[0].version = 13
+    helper.set_model_props(model, _metadata("lenet_28", classes))
+    return model
+
+
 NETWORKS = {"lenet_28": lenet, "mlp": mlp, "residual": residual}
 
 

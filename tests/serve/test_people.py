@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw
 from serve.inference import limits
 from serve.inference.layers import Inspector
 from serve.inference.model import Model
-from serve.pictures.prepare import prepare
+from serve.pictures.prepare import prepare_for
 from serve.protocol import uploads
-from tests.serve.running import Client, Reply, Running, wait_for
+from tests.serve.networks import doubting, save
+from tests.serve.running import Client, Reply, Running, running, wait_for
 
 Make = Callable[..., np.ndarray]
 EXPLAIN = "/explain?model=lenet_28"
@@ -60,11 +61,28 @@ def test_a_picture_as_the_body(kind: str, content_type: str, client: Client, len
         "lenet_28",
     )
     (prediction,) = reply.json["predictions"]
-    probabilities = lenet.predict(prepare(picture).reshape(1, 1, 28, 28)).probabilities[0]
+    probabilities = lenet.predict(prepare_for(lenet, picture)[None]).probabilities[0]
     assert prediction["label"] == lenet.classes[probabilities.argmax()]
     assert prediction["confidence"] == pytest.approx(float(probabilities.max()))
     assert list(prediction["probabilities"]) == lenet.classes
     assert list(prediction["probabilities"].values()) == pytest.approx(probabilities.tolist())
+
+
+@pytest.mark.parametrize(("novelty", "doubt"), [(2, True), (0.5, False)])
+def test_what_looks_like_no_class_is_doubted(novelty: float, doubt: bool, tmp_path: Path) -> None:
+    save(tmp_path, "champion", doubting(novelty=novelty))
+    with running(tmp_path) as found:
+        (prediction,) = found.client("POST", "/predict", _picture()).json["predictions"]
+        explained = found.client("POST", "/explain", _picture()).json
+        metadata = found.client("GET", "/v2/models/champion").json
+    assert (prediction["doubt"], explained["doubt"]) == (doubt, doubt)
+    assert explained["layers"][-1]["name"] == "softmax"
+    assert [output["name"] for output in metadata["outputs"]] == ["logits", "probabilities"]
+
+
+def test_a_model_that_cannot_tell_doubts_nothing(client: Client) -> None:
+    (prediction,) = client("POST", PREDICT, _picture()).json["predictions"]
+    assert prediction["doubt"] is None
 
 
 def test_several_pictures_as_a_form(client: Client) -> None:
@@ -81,7 +99,7 @@ def test_json_with_pixels_and_with_pictures(client: Client, lenet: Model, images
     body = {"model": "lenet_28", "images": [pixels.tolist(), base64.b64encode(picture).decode()]}
     reply = client("POST", "/predict", body, content_type="application/json")
     found = [prediction["confidence"] for prediction in reply.json["predictions"]]
-    assert found == pytest.approx([_confidence(lenet, pixels), _confidence(lenet, prepare(picture))])
+    assert found == pytest.approx([_confidence(lenet, pixels), _confidence(lenet, prepare_for(lenet, picture))])
 
 
 def test_raw_bytes_are_images_already_prepared(client: Client, lenet: Model, images: Make) -> None:

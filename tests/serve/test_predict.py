@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 from serve import predict
 from serve.__main__ import main as serve
 from serve.inference.model import Model
-from serve.pictures.prepare import MAX_BYTES, prepare
+from serve.pictures.prepare import MAX_BYTES, prepare_for
 from serve.predict import main
+from tests.serve.networks import doubting, save
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_each_file_gets_its_label_confidence_and_runners_up(
 ) -> None:
     assert main([picture, picture, *network]) == 0
     model = Model.load(models_dir / "lenet_28.onnx")
-    probabilities = model.predict(prepare(Path(picture).read_bytes())[None, None]).probabilities[0]
+    probabilities = model.predict(prepare_for(model, Path(picture).read_bytes())[None]).probabilities[0]
     first, second, third = np.argsort(-probabilities)[:3]
     head, *lines = capsys.readouterr().out.splitlines()
     assert head == f"lenet_28, version {model.version}"
@@ -42,6 +43,19 @@ def test_each_file_gets_its_label_confidence_and_runners_up(
         picture, str(first), f"{probabilities[first]:.1%}", "then",
         str(second), f"{probabilities[second]:.1%},", str(third), f"{probabilities[third]:.1%}",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"), [(list("0123456789"), "this looks like no digit"), (list("abcdefghij"), "none of its classes")]
+)
+def test_what_looks_like_none_of_the_classes_is_said(
+    classes: list[str], said: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(save(tmp_path, "strange", doubting(classes)))
+    assert main([picture, "--model", model]) == 0
+    assert said in capsys.readouterr().out
+    assert main([picture, "--model", model, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["doubt"] is True
 
 
 def test_json_is_one_list_with_everything(picture: str, network: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from bench.drawings import AS_THEY_ARE, KINDS, drawings
 from serve.inference.model import Model
@@ -225,6 +225,45 @@ def test_exif_orientation_is_honoured() -> None:
 def test_the_first_picture_of_an_animation_counts() -> None:
     animation = encoded(drawn(), save_all=True, append_images=[Image.new("L", (280, 280), 255)])
     assert np.array_equal(prepare(animation), CLEAN)
+
+
+def stroke(pixels: NDArray[np.uint8]) -> float:
+    """How many pixels wide the middle of the 2's long slant is, across a row."""
+    return float((pixels[14:18] / 255).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("pen", [3, 45])
+def test_strokes_get_the_usual_width(pen: int) -> None:
+    assert stroke(prepare(drawn(pen=pen))) == pytest.approx(stroke(CLEAN), rel=0.55)
+
+
+def test_a_framed_drawing_of_thin_strokes_gets_the_usual_width() -> None:
+    thin = Image.new("L", (28, 28))
+    ImageDraw.Draw(thin).line([(4 + 14 * x, 4 + 19 * y) for x, y in TWO], 255, 1)
+    assert prepare(thin).sum() > 1.5 * np.asarray(thin, int).sum()
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_a_bar_cropped_to_its_ink_is_not_empty(ink: int) -> None:
+    bar = Image.new("L", (60, 300), 255 - ink)
+    ImageDraw.Draw(bar).line([(45, 0), (15, 300)], ink, 40)
+    pixels = prepare(bar.filter(ImageFilter.GaussianBlur(6)).crop((0, 5, 60, 295)))
+    assert pixels.any(axis=1).sum() == 20
+    assert pixels.any(axis=0).sum() < 10
+
+
+def test_two_digits_are_not_taken_for_one() -> None:
+    both = Image.new("L", (560, 280), 255)
+    both.paste(drawn(), (0, 0))
+    both.paste(drawn(), (200, 0))
+    assert likeness(prepare(both), CLEAN) < 0.5
+
+
+@pytest.mark.parametrize(("dataset", "crisp"), [("mnist", True), ("digits", False)])
+def test_edges_are_as_soft_as_those_of_the_data_set(dataset: str, crisp: bool) -> None:
+    assert np.array_equal(prepare_for(model_of(dataset), drawn())[0], CLEAN) is crisp
+    framed = Image.fromarray(CLEAN)
+    assert np.array_equal(prepare_for(model_of(dataset), framed)[0], CLEAN)
 
 
 def test_strokes_of_one_digit_stay_together() -> None:

@@ -307,6 +307,19 @@ def test_the_temperature_is_that_of_the_validation_images(trained: Workspace) ->
     assert answer.probabilities == pytest.approx(torch.from_numpy(answer.logits / wanted).softmax(1).numpy(), abs=1e-3)
 
 
+@pytest.mark.parametrize(("validation", "outputs"), [(60, 3), (49, 2)])
+def test_what_is_none_of_the_classes_is_told_where_there_are_images_to_tell_by(
+    validation: int, outputs: int, trained: Workspace
+) -> None:
+    publish_split(validation=validation)
+    said = trained.run("export", NETWORK).out
+    assert ("to tell what looks like none of the classes" in said) is (outputs == 2)
+    model = Model.load(MODELS / f"{NETWORK}.onnx")
+    assert ["logits", "probabilities", "novelty"][:outputs] == [each.name for each in model.session.get_outputs()]
+    doubts = model.doubts(np.random.default_rng(0).integers(0, 256, (9, 1, 28, 28), np.uint8))
+    assert set(doubts) == ({True} if outputs == 3 else {None})
+
+
 @pytest.fixture(scope="module")
 def right() -> bytes:
     return to_bytes(untrained(NETWORK))
@@ -323,8 +336,8 @@ def tamper(monkeypatch: pytest.MonkeyPatch, by: Any) -> None:
     """The file that is made has other weights than those that were trained."""
     to_onnx = onnx_file.to_onnx
 
-    def wrong(network: Network, temperature: float) -> onnx.ModelProto:
-        proto = to_onnx(network, temperature)
+    def wrong(*parts: Any) -> onnx.ModelProto:
+        proto = to_onnx(*parts)
         (bias,) = [tensor for tensor in proto.graph.initializer if tensor.name == "fc3.bias"]
         bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.asarray(by, np.float32), bias.name))
         return proto

@@ -18,11 +18,14 @@ from stages.core.cli import files
 from stages.core.cli.errors import UserError
 from stages.core.networks.modules import Norm
 from stages.core.networks.networks import Network, Shape
+from stages.core.onnx.novelty import Novelty, quarters
 
 OPSET, IR_VERSION = 13, 8  # the oldest that the graph needs: any onnxruntime since 2021 reads it
 NORMALIZED, LOGITS, CALIBRATED, PROBABILITIES = "normalized", "logits", "calibrated", "probabilities"
+NOVELTY = "novelty"
 
 Attributes = dict[str, Any]
+Weights = dict[str, NDArray[np.floating[Any]]]
 
 
 def window(layer: Any) -> Attributes:
@@ -45,13 +48,13 @@ OPERATORS: dict[type[nn.Module], tuple[str, Callable[[Any], Attributes]]] = {
 }
 
 
-def to_onnx(network: Network, temperature: float = 1.0) -> onnx.ModelProto:
+def to_onnx(network: Network, temperature: float = 1.0, novelty: Novelty | None = None) -> onnx.ModelProto:
     """The network between its two ends: pixels scaled to [0, 1] before it, calibrated softmax after it."""
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], "pixels", to=TensorProto.FLOAT),
         helper.make_node("Div", ["pixels", "white"], [NORMALIZED], NORMALIZED),
     ]
-    weights = {"white": np.array(255, np.float32)}
+    weights: Weights = {"white": np.array(255, np.float32)}
     for name, layer, values in inference_layers(network):
         own = {f"{name}.{role}": value.detach().cpu().numpy() for role, value in values.items()}
         nodes.append(node(name, layer, [nodes[-1].output[0], *own]))
@@ -61,7 +64,42 @@ def to_onnx(network: Network, temperature: float = 1.0) -> onnx.ModelProto:
         weights["temperature"] = np.array(temperature, np.float32)
         nodes.append(helper.make_node("Div", [LOGITS, "temperature"], [CALIBRATED], CALIBRATED))
     nodes.append(helper.make_node("Softmax", [nodes[-1].output[0]], [PROBABILITIES], PROBABILITIES, axis=1))
-    return assemble(nodes, weights, network.shape, network.output_shape()[0])
+    classes = network.output_shape()[0]
+    outputs = {LOGITS: classes, PROBABILITIES: classes}
+    if novelty:
+        nodes.extend(novelty_nodes(novelty))
+        weights |= novelty_weights(novelty)
+        outputs[NOVELTY] = 1
+    return assemble(nodes, weights, network.shape, outputs)
+
+
+def novelty_nodes(novelty: Novelty) -> Iterator[NodeProto]:
+    """Apart from the network: what reads the probabilities needs none of it."""
+
+    def step(operator: str, inputs: list[str], output: str, **attributes: Any) -> NodeProto:
+        return helper.make_node(operator, inputs, [output], output, **attributes)
+
+    seen = novelty.layer
+    if len(novelty.shape) == 3:
+        kernel, strides = quarters(*novelty.shape[1:])
+        yield step("AveragePool", [seen], "novelty.quarters", kernel_shape=kernel, strides=strides)
+        seen = "novelty.quarters"
+    yield step("Flatten", [seen], "novelty.row")
+    yield step("Concat", ["novelty.row", LOGITS], "novelty.features", axis=1)
+    yield step("Cast", ["novelty.half"], "novelty.whitening", to=TensorProto.FLOAT)  # half of the bytes
+    yield step("MatMul", ["novelty.features", "novelty.whitening"], "novelty.turned")
+    yield step("Add", ["novelty.turned", "novelty.centre"], "novelty.whitened")
+    yield step("ReduceSumSquare", ["novelty.whitened"], "novelty.length", axes=[1])
+    yield step("MatMul", ["novelty.whitened", "novelty.classes"], "novelty.towards")
+    yield step("Add", ["novelty.towards", "novelty.offsets"], "novelty.nearness")
+    yield step("ReduceMin", ["novelty.nearness"], "novelty.nearest", axes=[1])
+    yield step("Add", ["novelty.length", "novelty.nearest"], "novelty.distance")
+    yield step("Div", ["novelty.distance", "novelty.limit"], NOVELTY)
+
+
+def novelty_weights(novelty: Novelty) -> Weights:
+    parts = {name: np.asarray(getattr(novelty, name), np.float32) for name in ("centre", "classes", "offsets", "limit")}
+    return {f"novelty.{name}": value for name, value in parts.items()} | {"novelty.half": novelty.whitening}
 
 
 def inference_layers(network: Network) -> Iterator[tuple[str, nn.Module, dict[str, Tensor]]]:
@@ -100,14 +138,12 @@ def node(name: str, layer: nn.Module, inputs: list[str]) -> NodeProto:
     return helper.make_node(operator, inputs, [name], name, **attributes(layer))
 
 
-def assemble(
-    nodes: list[NodeProto], weights: dict[str, NDArray[np.float32]], shape: Shape, classes: int
-) -> onnx.ModelProto:
+def assemble(nodes: list[NodeProto], weights: Weights, shape: Shape, outputs: dict[str, int]) -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "cifra",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *shape])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", classes]) for name in (LOGITS, PROBABILITIES)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size]) for name, size in outputs.items()],
         [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in weights.items()],
     )
     opsets = [helper.make_opsetid("", OPSET)]
