@@ -114,7 +114,8 @@ def answer_seconds(network: str) -> float:
 def is_whole(client: Any, run: str, network: str) -> bool:
     """Whether all is there that belongs to a run: not what a Cifra of before left out, nor what anybody deleted."""
     there = {artifact.path for artifact in client.list_artifacts(run)}
-    has_scores = scores(network).keys() <= client.get_run(run).data.metrics.keys()
+    said = client.get_run(run).data
+    has_scores = scores(network).keys() <= said.metrics.keys() and labels(network).items() <= said.tags.items()
     has_model = not store.keeps_models(store.address()) or bool(logged_model(client, run, network))
     return has_scores and {"figures", "results"} <= there and has_model
 
@@ -149,7 +150,7 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
     with mlflow.start_run(run_id=run):
         mlflow.log_params(parameters(training))
         mlflow.log_metrics(scores(network), step=0)  # single values: bars in the charts, not dots over steps
-        mlflow.set_tags({"network": network, "worst_class": worst_class(network)})
+        mlflow.set_tags(labels(network))
         mlflow.set_tags({name: training[name] for name in ("accelerator", "precision", "torch")})
         mlflow.set_tag("mlflow.note.content", description(network, training))
         log_dataset(mlflow)
@@ -164,18 +165,19 @@ def log(client: Any, run: str, network: str, training: dict[str, Any]) -> None:
 def description(network: str, training: dict[str, Any]) -> str:
     """What it is, how good, how to repeat it: three lines of Markdown."""
     metrics = files.read_json(METRICS / f"{network}.json")
-    worst = worst_class(network)
     return (
         f"`{network}` on `{training['dataset']}`, seed {training['seed']}.\n\n"
         f"Test accuracy **{metrics['test']['accuracy']:.2%}** ({metrics['test']['low']:.1%} to "
-        f"{metrics['test']['high']:.1%}), worst class `{worst}`: {metrics['classes'][worst]:.2%}.\n\n"
+        f"{metrics['test']['high']:.1%}), worst class {labels(network)['worst_class']}.\n\n"
         f"Again: `dvc repro evaluate@{network}`"
     )
 
 
-def worst_class(network: str) -> str:
+def labels(network: str) -> dict[str, str]:
+    """Tags that are columns of MLflow's table."""
     classes = files.read_json(METRICS / f"{network}.json")["classes"]
-    return str(min(classes, key=classes.__getitem__))
+    worst = min(classes, key=classes.__getitem__)
+    return {"network": network, "worst_class": f"{worst} ({classes[worst]:.1%})"}
 
 
 def log_images(mlflow: Any, network: str) -> None:

@@ -28,7 +28,8 @@ PAGES = [
 EVERY = [*PAGES, *(path.with_suffix(".es.md") for path in PAGES)]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PARAMS: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
-HELP = dict(re.findall(r"^### `(.*?)`\n\n```text\n(.*?)^```", (ROOT / "docs/reference.md").read_text(), re.M | re.S))
+REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+HELP = dict(re.findall(r"^### `(.*?)`\n\n```text\n(.*?)^```", REFERENCE, re.M | re.S))
 
 
 def commands(page: Path) -> Iterator[list[str]]:
@@ -148,8 +149,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_key_of_params_yaml_is_in_the_reference() -> None:
-    text = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
-    assert [key for key in paths_of(PARAMS) if f"`{key}`" not in text] == []
+    assert [key for key in paths_of(PARAMS) if f"`{key}`" not in REFERENCE] == []
 
 
 def paths_of(values: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[str]:

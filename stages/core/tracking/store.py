@@ -32,7 +32,6 @@ COLUMNS = (  # of names that fit into MLflow's columns
     "tags.`network`",
     "metrics.`test_accuracy`",
     "tags.`worst_class`",
-    "metrics.`worst_accuracy`",
     "metrics.`parameters`",
     "metrics.`train_seconds`",
 )
