@@ -22,7 +22,9 @@ def test_the_onnx_file_answers_uint8_images_in_plain_onnxruntime(repository: Rep
     folder = "champion" if network == "champion" else "models"
     session = onnxruntime.InferenceSession(repository.path / folder / f"{network}.onnx")
     (image,) = session.get_inputs()
-    logits, probabilities = session.run(None, {"image": np.zeros((3, *image.shape[1:]), np.uint8)})
+    logits, probabilities = session.run(
+        ["logits", "probabilities"], {"image": np.zeros((3, *image.shape[1:]), np.uint8)}
+    )
     assert (image.name, image.type, logits.shape) == ("image", "tensor(uint8)", (3, 10))
     assert np.allclose(probabilities.sum(axis=1), 1)
 
