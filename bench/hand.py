@@ -16,7 +16,7 @@ BOARD, PEN = 112, 0.075  # pixels of the picture that the page sends; width of i
 PAPER, WIDEST = (
     0.2,
     0.16,
-)  # of what the page sends: paper around the ink, and the widest stroke; shares of its longer side
+)  # what the page sends has so much paper around the ink, and strokes no wider: of its longer side
 FINE = 4  # pixels drawn for each of the picture's, along a side
 
 DIGITS = {

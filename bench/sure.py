@@ -66,7 +66,7 @@ def test(model: Model, folder: Path) -> dict[str, Any]:
 
 def share_doubted(model: Model, images: Images) -> float:
     batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
-    return sum(bool(doubt) for batch in batches for doubt in model.doubts(batch)) / len(images)
+    return sum(bool(doubt) for batch in batches for doubt in model.predict(batch).doubts) / len(images)
 
 
 def doubted(model: Model) -> dict[str, float]:
@@ -82,10 +82,10 @@ def right(model: Model, way: str) -> dict[str, Any]:
     """Of the 35 styles written in that way: how many are read, which are not, how many are doubted."""
     names, pictures = zip(*digits(way), strict=True)
     images = np.stack([prepare_for(model, each) for each in pictures])
-    doubts = [bool(doubt) for doubt in model.doubts(images)]
-    labels = [model.classes[best] for best in model.predict(images).probabilities.argmax(axis=1)]
+    answer = model.predict(images)
+    labels = [model.classes[best] for best in answer.probabilities.argmax(axis=1)]
     wrong = {name: label for name, label in zip(names, labels, strict=True) if label != name[0]}
-    return {"right": len(DIGITS) - len(wrong), "doubted": sum(doubts), "wrong": wrong}
+    return {"right": len(DIGITS) - len(wrong), "doubted": sum(map(bool, answer.doubts)), "wrong": wrong}
 
 
 if __name__ == "__main__":

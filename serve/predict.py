@@ -72,7 +72,8 @@ def _answers(model: Model, files: Iterable[str]) -> Iterator[dict[str, Any]]:
             _complain(f"{file}: {error}")
             yield {"name": file, "error": str(error)}
             continue
-        probabilities, [doubt] = model.predict(images).probabilities[0], model.doubts(images)
+        answer = model.predict(images)
+        probabilities, [doubt] = answer.probabilities[0], answer.doubts
         best = int(probabilities.argmax())
         yield {
             "name": file,

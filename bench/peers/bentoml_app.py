@@ -16,5 +16,5 @@ class Network:
 
     @bentoml.api
     def predict(self, image: np.ndarray) -> dict[str, list]:
-        logits, probabilities = self.session.run(None, {"image": image.astype(np.uint8)})
+        logits, probabilities = self.session.run(["logits", "probabilities"], {"image": image.astype(np.uint8)})
         return {"logits": logits.tolist(), "probabilities": probabilities.tolist()}

@@ -20,7 +20,7 @@ class Question(BaseModel):
 @app.post("/predict")
 def predict(question: Question) -> dict[str, list[list[float]]]:
     """In a thread, as FastAPI's documentation has it for work that takes time."""
-    logits, probabilities = session.run(None, {"image": np.array(question.image, np.uint8)})
+    logits, probabilities = session.run(["logits", "probabilities"], {"image": np.array(question.image, np.uint8)})
     return {"logits": logits.tolist(), "probabilities": probabilities.tolist()}
 
 

@@ -18,7 +18,7 @@ class Network(litserve.LitAPI):
         return np.array(request["image"], np.uint8)
 
     def predict(self, image):
-        return self.session.run(None, {"image": image})
+        return self.session.run(["logits", "probabilities"], {"image": image})
 
     def encode_response(self, output):
         return {"logits": output[0].tolist(), "probabilities": output[1].tolist()}

@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reads it whe
 
 import onnxruntime as ort
 
-from serve.inference.check import IMAGE, LOGITS, NOVELTY, PROBABILITIES, Checked, ModelError, check
+from serve.inference.check import IMAGE, LOGITS, Checked, ModelError, check
 from serve.inference.limits import MODEL_BYTES
 
 __all__ = ["Answer", "Model", "ModelError", "session_of"]
@@ -30,10 +30,19 @@ WARM_UP_BATCHES = (2, 3, 4, 8, 17, 64)  # images
 
 
 class Answer(NamedTuple):
-    """What a network says of N images: both [N, classes]."""
+    """What a network says of N images."""
 
     logits: Floats
+    """[N, classes]"""
     probabilities: Floats
+    """[N, classes]"""
+    novelty: Floats
+    """[N, 1], above 1 where an image looks like none of the classes; [N, 0] of a file that cannot tell."""
+
+    @property
+    def doubts(self) -> list[bool | None]:
+        """Whether each image looks like none of the classes; None where the file cannot tell."""
+        return [bool(row[0] > 1) if len(row) else None for row in self.novelty]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +105,6 @@ class Model:
         if self.batches or len(images) == 1:
             return _run(self.session, images)
         return _one_by_one(self.session, images)
-
-    def doubts(self, images: Images) -> list[bool | None]:
-        """Whether each image looks like none of the classes; None where the file cannot tell."""
-        if NOVELTY not in self.checked.shapes:
-            return [None] * len(images)
-        [novelty] = self.session.run([NOVELTY], {IMAGE: images})
-        return [bool(row[0] > 1) for row in novelty]
 
 
 def session_of(data: bytes, threads: int) -> ort.InferenceSession:
@@ -173,7 +175,8 @@ def _warm_up(session: ort.InferenceSession, shape: tuple[int, int, int], classes
 
 
 def _same(answer: Answer, alone: Answer, count: int) -> bool:
-    return all(a.tobytes() == b[:count].tobytes() for a, b in zip(answer, alone, strict=True))
+    """Novelty is only held against 1: its last bits may differ in a batch."""
+    return all(a.tobytes() == b[:count].tobytes() for a, b in zip(answer[:2], alone[:2], strict=True))
 
 
 def _one_by_one(session: ort.InferenceSession, images: Images) -> Answer:
@@ -182,4 +185,5 @@ def _one_by_one(session: ort.InferenceSession, images: Images) -> Answer:
 
 
 def _run(session: ort.InferenceSession, images: Images) -> Answer:
-    return Answer(*session.run([LOGITS, PROBABILITIES], {IMAGE: images}))
+    logits, probabilities, *novelty = session.run(None, {IMAGE: images})
+    return Answer(logits, probabilities, *(novelty or [np.empty((len(images), 0), np.float32)]))

@@ -52,7 +52,7 @@ from serve.protocol.uploads import Upload, images_of
 
 def predict(model: Model, upload: Upload) -> Response:
     images = images_of(upload, model, checked=True)
-    probabilities, doubts = model.predict(images).probabilities, model.doubts(images)
+    answer = model.predict(images)
     names = [name for name, _ in upload.items] if len(upload.items) == len(images) else [""] * len(images)
     predictions = [
         {
@@ -60,7 +60,7 @@ def predict(model: Model, upload: Upload) -> Response:
             **_verdict(model, row, doubt),
             "probabilities": dict(zip(model.classes, row.tolist(), strict=True)),
         }
-        for name, row, doubt in zip(names, probabilities, doubts, strict=True)
+        for name, row, doubt in zip(names, answer.probabilities, answer.doubts, strict=True)
     ]
     return to_json({**_identity(model), "predictions": predictions})
 
@@ -76,7 +76,8 @@ def explain(model: Model, upload: Upload, accept: str) -> Response:
         outputs = inspector.activations(images, ablated)
     except ValueError as error:
         raise Problem(400, str(error)) from error
-    answer = inspector.answer_of(outputs) if ablated else model.predict(images).probabilities
+    answer = model.predict(images)
+    probabilities = inspector.answer_of(outputs)[0] if ablated else answer.probabilities[0]
     tensors = _Tensors(binary=BINARY in accept)
     with_weights = upload.options.get("weights", True) not in (False, "false", "0")
     layers = [
@@ -90,8 +91,8 @@ def explain(model: Model, upload: Upload, accept: str) -> Response:
         }
         for layer in shown
     ]
-    head = {**_identity(model), "classes": model.classes, **_verdict(model, answer[0], *model.doubts(images))}
-    head |= {"probabilities": answer[0], "image": tensors.add(images[0]), "layers": layers}
+    head = {**_identity(model), "classes": model.classes, **_verdict(model, probabilities, *answer.doubts)}
+    head |= {"probabilities": probabilities, "image": tensors.add(images[0]), "layers": layers}
     return tensors.response(head)
 
 

@@ -57,7 +57,7 @@ def test_what_is_kept_is_served_answers_nearly_the_same_and_says_where_it_comes_
     images = np.random.default_rng(1).integers(0, 256, (20, 1, 28, 28), dtype=np.uint8)
     assert np.abs(small.predict(images).probabilities - whole.predict(images).probabilities).max() < 0.02
     assert KEPT.stat().st_size < SOURCE.stat().st_size / 2
-    assert small.doubts(images) == whole.doubts(images) == [True] * 20
+    assert small.predict(images).doubts == whole.predict(images).doubts == [True] * 20
     assert small.name == f"{NETWORK}_int8"
     assert small.metadata == METADATA | {"quantized_from": hashlib.md5(SOURCE.read_bytes()).hexdigest()}
     traced = exported.run("trace", str(KEPT))

@@ -63,11 +63,11 @@ def test_strange_images_are_doubted_and_those_of_the_set_hardly(
     path = tmp_path / "some.onnx"
     path.write_bytes(onnx_file.to_onnx(network, 1.0, fitted).SerializeToString())
     model, noise = Model.load(path), np.random.default_rng(0).integers(0, 256, (40, 1, 28, 28), np.uint8)
-    assert np.mean(np.array(model.doubts(noise), bool)) == 1
-    assert np.mean(np.array(model.doubts(labelled(400, 4).images), bool)) < 0.06
+    assert np.mean(np.array(model.predict(noise).doubts, bool)) == 1
+    assert np.mean(np.array(model.predict(labelled(400, 4).images).doubts, bool)) < 0.06
 
 
 def test_a_file_without_it_doubts_nothing(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "some.onnx"
     path.write_bytes(onnx_file.to_onnx(network).SerializeToString())
-    assert Model.load(path).doubts(labelled(2, 0).images) == [None, None]
+    assert Model.load(path).predict(labelled(2, 0).images).doubts == [None, None]

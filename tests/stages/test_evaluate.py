@@ -18,6 +18,7 @@ from stages.core.onnx import onnx_file
 from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
 
 NETWORK = "mlp_64_128"
+NO_NOVELTY = np.empty((1, 0), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +129,13 @@ def test_a_class_that_nobody_tested_has_the_interval_of_ignorance() -> None:
 
 def test_the_accuracy_of_a_class_that_nobody_tested_is_left_out() -> None:
     test = LabelledImages(np.zeros((2, 1, 1, 1), np.uint8), np.zeros(2, np.uint8))
-    answer = Answer(np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32))
+    answer = Answer(np.zeros((2, 2), np.float32), np.zeros((2, 2), np.float32), NO_NOVELTY)
     assert evaluate.measure(np.array([[2, 0], [0, 0]]), answer, test, ["a", "b"])["classes"] == {"a": 1.0}
 
 
 def test_the_class_named_is_that_of_the_largest_logit_where_probabilities_tie() -> None:
     logits = np.array([[40.0, 40.000004, 0]], np.float32)
-    answer = Answer(logits, np.array([[0.5, 0.5, 0]], np.float32))
+    answer = Answer(logits, np.array([[0.5, 0.5, 0]], np.float32), NO_NOVELTY)
     (row,) = evaluate.predictions(
         LabelledImages(np.zeros((1, 1, 1, 1), np.uint8), np.array([1], np.uint8)), answer, ["a", "b", "c"]
     )

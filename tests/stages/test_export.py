@@ -316,7 +316,7 @@ def test_what_is_none_of_the_classes_is_told_where_there_are_images_to_tell_by(
     assert ("to tell what looks like none of the classes" in said) is (outputs == 2)
     model = Model.load(MODELS / f"{NETWORK}.onnx")
     assert ["logits", "probabilities", "novelty"][:outputs] == [each.name for each in model.session.get_outputs()]
-    doubts = model.doubts(np.random.default_rng(0).integers(0, 256, (9, 1, 28, 28), np.uint8))
+    doubts = model.predict(np.random.default_rng(0).integers(0, 256, (9, 1, 28, 28), np.uint8)).doubts
     assert set(doubts) == ({True} if outputs == 3 else {None})
 
 

@@ -18,6 +18,6 @@ class Network(MLModel):
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         image = NumpyCodec.decode_input(payload.inputs[0]).astype(np.uint8)
-        logits, probabilities = self.session.run(None, {"image": image})
+        logits, probabilities = self.session.run(["logits", "probabilities"], {"image": image})
         outputs = [NumpyCodec.encode_output("logits", logits), NumpyCodec.encode_output("probabilities", probabilities)]
         return InferenceResponse(model_name=self.name, outputs=outputs)
