@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "serve" / "page"
 
 
 def node(script: str, *arguments: object, timeout: float = 120) -> Any:
-    """What a script prints as JSON: an ES module, in which `page` is the folder of the modules, `args` its arguments."""
+    """What a script prints as JSON; in it `page` is the folder of the modules, `args` its arguments."""
     program = shutil.which("node")
     if program is None:
         pytest.skip("there is no node: apt-get install nodejs")

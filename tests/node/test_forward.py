@@ -76,7 +76,7 @@ def test_every_layer_of_every_exported_network(path: Path | None, tmp_path: Path
 
 
 def grouped() -> onnx.ModelProto:
-    """What our exports do not do and others do: groups, dilations, steps of two, uneven padding, a mean with padding."""
+    """What our exports do not do and others do: groups, dilations, steps, uneven padding, a mean with padding."""
     graph = Graph()
     graph.normalize()
     graph.conv("conv1", 1, 6, 3, strides=[2, 2], pads=[0, 1, 1, 0])

@@ -1,0 +1,67 @@
+/** Pillow's arithmetic, number for number: bilinear resizing of floats, and the blur of bytes. */
+
+/** An image is {data, height, width}. Shrinking averages over all pixels that fall into one. */
+export function resized({ data, height, width }, [rows, columns]) {
+  const wide = columns === width ? data : alongRows(data, height, width, columns);
+  const tall = rows === height ? wide : transposed(alongRows(transposed(wide, height, columns), columns, height, rows), columns, rows);
+  return { data: tall === data ? Float32Array.from(data) : tall, height: rows, width: columns };
+}
+
+function alongRows(data, height, width, columns) {
+  const scale = width / columns;
+  const reach = Math.max(scale, 1); // of the triangle that weighs the pixels
+  const found = new Float32Array(height * columns);
+  for (let x = 0; x < columns; x++) {
+    const centre = (x + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - reach + 0.5));
+    const end = Math.min(width, Math.trunc(centre + reach + 0.5));
+    const shares = [];
+    for (let at = first; at < end; at++) shares.push(Math.max(0, 1 - Math.abs((at - centre + 0.5) / reach)));
+    const total = shares.reduce((sum, share) => sum + share, 0);
+    const weights = shares.map((share) => share * (1 / total));
+    for (let y = 0; y < height; y++) {
+      let sum = 0;
+      for (let index = 0; index < weights.length; index++) sum += data[y * width + first + index] * weights[index];
+      found[y * columns + x] = sum;
+    }
+  }
+  return found;
+}
+
+function transposed(data, height, width) {
+  const found = new data.constructor(data.length);
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) found[x * height + y] = data[y * width + x];
+  return found;
+}
+
+const PASSES = 3; // of a box blur, which together are nearly Gaussian (Gwosdek et al., 2011)
+
+export function blurred({ data, height, width }, deviation) {
+  const variance = (deviation * deviation) / PASSES;
+  const whole = Math.floor((Math.sqrt(12 * variance + 1) - 1) / 2);
+  const rest = ((2 * whole + 1) * (whole * (whole + 1) - 3 * variance)) / (6 * (variance - (whole + 1) * (whole + 1)));
+  const radius = Math.fround(whole + rest);
+  const across = boxed(data, height, width, radius);
+  return { data: transposed(boxed(transposed(across, height, width), width, height, radius), width, height), height, width };
+}
+
+function boxed(data, height, width, radius) {
+  const reach = Math.trunc(radius);
+  const share = Math.trunc(2 ** 24 / (radius * 2 + 1));
+  const outer = Math.trunc((2 ** 24 - (reach * 2 + 1) * share) / 2);
+  let found = data;
+  for (let pass = 0; pass < PASSES; pass++) {
+    const next = new Uint8Array(data.length);
+    for (let y = 0; y < height; y++) {
+      const at = (x) => found[y * width + Math.max(0, Math.min(width - 1, x))];
+      for (let x = 0; x < width; x++) {
+        let sum = 0;
+        for (let beside = -reach; beside <= reach; beside++) sum += at(x + beside);
+        const total = sum * share + (at(x - reach - 1) + at(x + reach + 1)) * outer;
+        next[y * width + x] = Math.floor((total + 2 ** 23) / 2 ** 24);
+      }
+    }
+    found = next;
+  }
+  return found;
+}

@@ -1,0 +1,69 @@
+"""What is drawn on the board is prepared in the page as by the server."""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from bench.hand import OTHERS, WAYS, digits, others
+from serve.pictures.prepare import DIGITS, opened, prepare, whole
+from serve.pictures.sheet import sheet
+from tests.node.running import node
+
+SIDE = 112  # pixels of the board
+
+PREPARE = """
+    const { prepared } = await import(page + "/prepare.js");
+    const [all, size, dataset] = [bytesOf(args[0]), Number(args[2]), args[3]];
+    const found = [];
+    for (let at = 0; at < all.length; at += 112 * 112) {
+        const picture = { data: all.subarray(at, at + 112 * 112), height: 112, width: 112 };
+        found.push(prepared(picture, [1, size, size], dataset) ?? new Uint8Array(size * size));
+    }
+    writeFileSync(args[1], Buffer.concat(found));
+"""
+
+
+@pytest.fixture(scope="module")
+def drawings() -> list[Image.Image]:
+    """Digits in eight ways and other things; but for six zeros with a slash, which the server takes for photographs of
+    a sheet and looks into."""
+    written = chain.from_iterable((picture for _, picture in digits(way)) for way in WAYS)
+    drawn = [*written, *chain.from_iterable(others(kind, 46) for kind in OTHERS)]
+    found = [picture for picture in drawn if sheet(opened(picture)) is None]
+    assert len(found) >= len(drawn) - 6
+    return found
+
+
+def in_the_page(drawings: list[Image.Image], size: int, dataset: str, folder: Path) -> np.ndarray:
+    (folder / "drawings").write_bytes(b"".join(picture.tobytes() for picture in drawings))
+    node(PREPARE, folder / "drawings", folder / "prepared", size, dataset)
+    return np.fromfile(folder / "prepared", np.uint8).reshape(len(drawings), size, size)
+
+
+@pytest.mark.parametrize(("size", "dataset"), [(28, "digits"), (28, "mnist"), (32, "digits")])
+def test_five_hundred_drawings(drawings: list[Image.Image], size: int, dataset: str, tmp_path: Path) -> None:
+    assert len(drawings) >= 500
+    theirs = np.stack([prepare(picture, size, DIGITS[dataset]) for picture in drawings])
+    off = np.abs(in_the_page(drawings, size, dataset, tmp_path).astype(int) - theirs).max(axis=(1, 2))
+    assert off.max() == 0, {int(number): int(off[number]) for number in np.flatnonzero(off)}
+
+
+def test_specks_and_a_second_digit(tmp_path: Path) -> None:
+    board = Image.new("L", (SIDE, SIDE))
+    pencil = ImageDraw.Draw(board)
+    pencil.line((50, 25, 50, 85), 255, 8)
+    speck, beside, framed = board.copy(), board.copy(), board.copy()
+    ImageDraw.Draw(speck).ellipse((90, 90, 93, 93), 255)
+    ImageDraw.Draw(beside).line((70, 25, 70, 85), 255, 8)
+    ImageDraw.Draw(framed).rectangle((2, 2, 109, 109), None, 255, 3)
+    pictures = [speck, beside, framed]
+    theirs = np.stack([prepare(picture, 28) for picture in pictures])
+    assert np.abs(in_the_page(pictures, 28, "mnist", tmp_path).astype(int) - theirs).max() <= 1
+
+
+def test_what_is_no_digit_stays_whole(drawings: list[Image.Image], tmp_path: Path) -> None:
+    theirs = np.stack([whole(picture, (28, 28)) for picture in drawings[:30]])
+    assert np.abs(in_the_page(drawings[:30], 28, "fashion_mnist", tmp_path).astype(int) - theirs).max() <= 1
