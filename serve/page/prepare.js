@@ -94,7 +94,7 @@ function blobsOf({ data, height, width }) {
           label[beside] = blobs.length + 1;
           waiting.push(beside);
         }
-    blobs.push(new Blob(waiting, height, width));
+    blobs.push(new Spot(waiting, height, width));
   }
   return blobs.map((blob, name) => ({ blob, name })).sort((a, b) => a.blob.size - b.blob.size || a.name - b.name).reverse().map(({ blob }) => blob);
 }
@@ -119,11 +119,11 @@ function digitOf(blobs) {
     const near = rest.filter((blob) => digit.reaches(blob));
     if (!near.length) return digit.mask;
     rest = rest.filter((blob) => !near.includes(blob));
-    digit = new Blob([digit, ...near].flatMap(({ cells }) => [...cells]), digit.height, digit.width);
+    digit = new Spot([digit, ...near].flatMap(({ cells }) => [...cells]), digit.height, digit.width);
   }
 }
 
-class Blob {
+class Spot {
   constructor(cells, height, width) {
     Object.assign(this, { cells, height, width, size: cells.length });
     const [ys, xs] = [cells.map((at) => Math.floor(at / width)), cells.map((at) => at % width)];
