@@ -27,7 +27,7 @@ PAGE = Path(__file__).parents[1] / "serve" / "page"
 OURS = """
 const { Model } = await import(args[0] + "/model.js");
 const model = new Model(bytesOf(args[1]).buffer);
-const run = async (image) => model.probabilities(model.outputs(image));
+const run = async (image) => model.outputs(image).get(model.answer);
 """
 THEIRS = """
 const ort = (await import("node:module")).createRequire(args[0] + "/")("onnxruntime-web");

@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from serve.http.jobs import Jobs
-from serve.http.messages import Problem, Request, Response, decompressed, to_json
+from serve.http.messages import BINARY, Problem, Request, Response, decompressed, to_json
 from serve.http.metrics import Metrics
 from serve.http.routing import Route
 from serve.inference import limits
 from serve.inference.batcher import Batcher
-from serve.inference.model import Model
+from serve.inference.model import Model, ModelError
 from serve.inference.repository import Entry, Repository
 from serve.protocol import answers, describe, oip, uploads
+from serve.protocol.packed import packed
 
 DEFAULT_MODEL = "champion"
 
@@ -38,6 +39,7 @@ class Endpoints:
             upload("predict", path="/predict", handler=self._predict),
             upload("explain", path="/explain", handler=self._explain),
             read("server", path="/v2", handler=lambda _: to_json(describe.SERVER)),
+            read("network", path="/networks/{}/{}", handler=self._network),
             read("live", path="/v2/health/live", handler=self._live, public=True),
             read("ready", path="/v2/health/ready", handler=self._ready, public=True),
             read("models", path="/v2/models", handler=self._models),
@@ -106,6 +108,17 @@ class Endpoints:
         model = self.repository.get(name, version)
         request.model, request.version = name, model.version
         return model
+
+    async def _network(self, request: Request, name: str, version: str) -> Response:
+        """A network as the page takes it: of one version, so that a browser need not ask again."""
+        model = self._model(request, name, version)
+        headers = {"etag": f'"{model.version}"', "cache-control": "private, max-age=31536000, immutable"}
+        if request.header(b"if-none-match") == headers["etag"]:
+            return Response(b"", BINARY, 304, headers)
+        try:
+            return await self.jobs.run(lambda: Response(packed(model), BINARY, headers=headers))
+        except ModelError as error:
+            raise Problem(422, str(error)) from error
 
     # Health, metadata, statistics
 

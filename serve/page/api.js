@@ -1,18 +1,28 @@
-/** The server's answers. Every address is relative, so that the page works behind any prefix. */
+/** Where networks, test images and words come from: a server, or a page written to disk that holds them all.
+ *
+ * Every address is relative, so that the page works behind any prefix.
+ */
 
 import { anotherKey, currentKey } from "./key.js";
+import { resizedBytes } from "./resample.js";
+
+const site = globalThis.cifraSite ?? null; // {models: {name: {about, network}}, facts, images, words}: see serve/site.py
+export const isAlone = Boolean(site);
+const AT_ONCE = 64; // test images in one request
 
 export class ServerError extends Error {
-  /** kind: gone (no answer), missing (no such model), busy, large, locked (no key), refused */
+  /** kind: gone (no answer), missing (no such model), busy, large, locked (no key), integers (no such numbers here),
+   * alone (there is no server), refused */
   constructor(kind, detail = "") {
     super(detail || kind);
     this.kind = kind;
   }
 }
 
-const KINDS = { 401: "locked", 404: "missing", 413: "large", 429: "busy", 502: "gone", 503: "busy", 504: "busy" };
+const KINDS = { 401: "locked", 404: "missing", 413: "large", 422: "integers", 429: "busy", 502: "gone", 503: "busy", 504: "busy" };
 
 async function ask(address, options = {}) {
+  if (isAlone) throw new ServerError("alone");
   const key = currentKey();
   const response = await sent(address, options, key);
   if (response.ok) return response;
@@ -33,77 +43,70 @@ async function sent(address, options, key) {
   }
 }
 
+export const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+
 export async function modelNames() {
-  return (await (await ask("v2/models")).json()).models;
+  return site ? Object.keys(site.models) : (await (await ask("v2/models")).json()).models;
 }
 
 export async function metadata(model) {
-  return (await ask(`v2/models/${encodeURIComponent(model)}`)).json();
+  return site ? site.models[model].about : (await ask(`v2/models/${encodeURIComponent(model)}`)).json();
 }
 
-/** Everything between the pixels and the label, or only some `layers` of it; tensors become {shape, data}. */
-export async function explain(model, { body, type }, { weights, ablate, layers }) {
-  const query = new URLSearchParams({ model, weights: String(weights) });
-  if (layers) query.set("layers", layers.join(","));
-  if (ablate.length) query.set("ablate", ablate.map(({ layer, unit }) => `${layer}:${unit}`).join(","));
-  const headers = { "content-type": type, accept: "application/octet-stream" };
-  const response = await ask(`explain?${query}`, { method: "POST", headers, body });
+/** The bytes of a network: a server sends each version once. */
+export async function network(model, version) {
+  if (site) return bytesOf(site.models[model].network).buffer;
+  return (await ask(`networks/${encodeURIComponent(model)}/${version}`)).arrayBuffer();
+}
+
+/** Pixels [C, H, W] of a photograph, prepared by the server. */
+export async function photograph(model, png) {
+  const query = new URLSearchParams({ model, weights: "false", layers: "image" });
+  const headers = { "content-type": "image/png", accept: "application/octet-stream" };
+  const response = await ask(`explain?${query}`, { method: "POST", headers, body: png });
   const length = Number(response.headers.get("inference-header-content-length"));
-  return decoded(await response.arrayBuffer(), length);
-}
-
-function decoded(buffer, length) {
-  const answer = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 0, length)));
-  const tensor = ({ datatype, shape, offset, bytes }) => {
-    const start = length + offset;
-    const data =
-      datatype === "UINT8" ? new Uint8Array(buffer, start, bytes) : new Float32Array(buffer, start, bytes / 4);
-    return { shape, data };
-  };
-  answer.image = tensor(answer.image);
-  for (const layer of answer.layers) {
-    layer.output = tensor(layer.output).data;
-    for (const role of Object.keys(layer.weights)) layer.weights[role] = tensor(layer.weights[role]);
-  }
-  return answer;
-}
-
-/** Probabilities of one prepared image, by the Open Inference Protocol. */
-export async function infer(model, pixels, shape) {
-  const tensor = {
-    name: "image",
-    datatype: "UINT8",
-    shape: [1, ...shape],
-    parameters: { binary_data_size: pixels.length },
-  };
-  const outputs = [{ name: "probabilities", parameters: { binary_data: true } }];
-  const head = new TextEncoder().encode(JSON.stringify({ inputs: [tensor], outputs }));
-  const response = await ask(`v2/models/${encodeURIComponent(model)}/infer`, {
-    method: "POST",
-    headers: { "content-type": "application/octet-stream", "inference-header-content-length": String(head.length) },
-    body: new Blob([head, pixels]),
-  });
-  const length = Number(response.headers.get("inference-header-content-length"));
-  return new Float32Array((await response.arrayBuffer()).slice(length));
+  const buffer = await response.arrayBuffer();
+  const { image } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 0, length)));
+  return new Uint8Array(buffer, length + image.offset, image.bytes);
 }
 
 export async function samples() {
-  return (await ask("samples")).json();
+  if (site && !site.facts) throw new ServerError("missing");
+  return site ? site.facts : (await ask("samples")).json();
 }
 
 /** Pixels of test images, one Uint8Array each. */
 export async function sampleImages(numbers, size) {
+  if (site) return numbers.map((number) => resizedBytes(imageOnDisk(number), size));
+  const parts = [];
+  for (let start = 0; start < numbers.length; start += AT_ONCE)
+    parts.push(...(await someImages(numbers.slice(start, start + AT_ONCE), size)));
+  return parts;
+}
+
+async function someImages(numbers, size) {
   const response = await ask(`samples/images?index=${numbers.join(",")}&size=${size}`);
   const bytes = new Uint8Array(await response.arrayBuffer());
   const each = bytes.length / numbers.length;
   return numbers.map((_, position) => bytes.subarray(position * each, (position + 1) * each));
 }
 
-export async function strongest(model, layer) {
-  return (await ask(`samples/strongest?${new URLSearchParams({ model, layer })}`)).json();
+let unpacked = null;
+
+function imageOnDisk(number) {
+  unpacked ??= bytesOf(site.images);
+  const each = unpacked.length / site.facts.labels.length;
+  if (!(number < site.facts.labels.length)) throw new ServerError("missing");
+  return unpacked.subarray(number * each, (number + 1) * each);
 }
 
-const AT_ONCE = 2; // so that a stroke need not wait for the whole way of the one before
+/** The words of a language. */
+export async function words(language) {
+  if (site) return site.words[language];
+  return (await fetch(new URL(`./locales/${language}.json`, import.meta.url))).json();
+}
+
+const JOBS = 2; // so that a photograph on its way does not hold up the next stroke
 
 /** Runs few jobs at once, and next always the newest: what came between is dropped. */
 export class Latest {
@@ -117,7 +120,7 @@ export class Latest {
 
   async ask(input) {
     this.#next = { input };
-    if (this.#running === AT_ONCE) return;
+    if (this.#running === JOBS) return;
     this.#running++;
     try {
       while (this.#next) {

@@ -5,7 +5,7 @@ import { find, h, remembered } from "./dom.js";
 import { t } from "./i18n.js";
 import { Side } from "./side.js";
 
-const SETTLED = 1000; // ms until the page is quiet enough to time an answer
+const SETTLED = 1000; // ms until the page is quiet enough to time a run
 const FALLBACK = "champion";
 
 export class Choice {
@@ -47,24 +47,28 @@ export class Choice {
     const names = [this.first.value, this.second.value];
     remembered.set("first", names[0]);
     remembered.set("second", names[1]);
-    try {
-      await Promise.all(this.#slots.map((side, index) => (side.name === names[index] ? null : side.use(names[index]))));
-    } catch (error) {
-      this.#slots.forEach((side) => !side.about && side.use(""));
-      this.told.failure(null, error);
-      return;
-    }
-    this.sides = this.#slots.filter((side) => side.name);
+    await Promise.all(this.#slots.map((side, index) => side.name !== names[index] && this.#open(side, names[index])));
+    this.sides = this.#slots.filter((side) => side.model);
     document.documentElement.classList.toggle("comparing", this.sides.length > 1);
     await this.told.changed();
     for (const side of this.sides) this.#learn(side);
+  }
+
+  /** A network that cannot be opened leaves the other at work. */
+  async #open(side, name) {
+    try {
+      await side.use(name);
+    } catch (error) {
+      side.use("");
+      this.told.failure({ name }, error);
+    }
   }
 
   async #learn(side) {
     const record = await this.gallery.record(side);
     this.told.facts(side, record);
     await new Promise((resolve) => setTimeout(resolve, SETTLED));
-    if (side.seconds === null && side.about) await side.measure().catch(() => null);
+    if (side.seconds === null && side.model) await side.measure();
     this.told.facts(side, record);
   }
 

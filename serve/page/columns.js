@@ -8,7 +8,7 @@ import { LayerView } from "./layerview.js";
 import { blocksOf, isMaps, receptiveFields, strongestFirst } from "./network.js";
 
 const SKETCH = 26; // CSS pixels a side
-const NEAR = "400px"; // layers so near to the window are painted, though not while one draws
+const NEAR = "200px"; // layers so near to the window are painted
 
 export class Columns {
   #columns = new Map(); // side → {element, head, strip, list, views, record, version}
@@ -19,21 +19,20 @@ export class Columns {
   constructor({ panel, onFields }) {
     Object.assign(this, { panel, onFields });
     this.element = find("#columns");
-    const watcher = (property, rootMargin) =>
-      new IntersectionObserver((entries) => entries.forEach((entry) => this.#note(property, entry)), { rootMargin });
-    this.#watchers = [watcher("inSight", "0px"), watcher("near", NEAR)];
+    const note = (entries) => entries.forEach((entry) => this.#note(entry));
+    this.#watcher = new IntersectionObserver(note, { rootMargin: NEAR });
     const fit = oncePerFrame(() => this.#fit());
     new ResizeObserver(fit).observe(this.element);
     addEventListener("beforeprint", () => this.#everyView((view) => view.come()));
     this.#light = oncePerFrame((wanted) => this.#lightNow(wanted));
   }
 
-  #watchers;
+  #watcher;
   #light;
   #byElement = new WeakMap();
 
   layOut(sides) {
-    for (const watcher of this.#watchers) watcher.disconnect();
+    this.#watcher.disconnect();
     this.#columns.clear();
     this.#pinned = null;
     for (const side of sides) {
@@ -53,15 +52,13 @@ export class Columns {
     this.#fit();
   }
 
-  show(side, blank) {
+  /** `settled`: the hand rests, and maps may change their places. */
+  show(side, blank, settled = true) {
     const column = this.#columns.get(side);
     if (!column || !side.answer) return;
-    const { layers, version, classes, fresh } = side.answer;
+    const { layers, version, classes } = side.answer;
     if (column.version !== version || column.model !== side.name) this.#build(side, column, layers, classes);
-    const settled = layers.every(({ name }) => fresh.has(name)); // all there is: the hand rests
-    layers.forEach((layer, index) => {
-      if (blank || fresh.has(layer.name)) column.views[index].show(layer, { blank, perMap: this.perMap, settled });
-    });
+    layers.forEach((layer, index) => column.views[index].show(layer, { blank, perMap: this.perMap, settled }));
     for (const { layer, canvas } of column.jumps) this.#sketch(canvas, layer(), blank);
     if (this.#pinned?.side === side) this.#light(this.#pinned);
   }
@@ -74,7 +71,7 @@ export class Columns {
         pick: (each, unit) => this.#pick(side, each.layer.name, unit, each),
       });
       this.#byElement.set(view.element, view);
-      for (const watcher of this.#watchers) watcher.observe(view.element);
+      this.#watcher.observe(view.element);
       return view;
     });
     const views = new Map(column.views.map((view) => [view.layer.name, view]));
@@ -116,19 +113,11 @@ export class Columns {
     draw(canvas, values, rows, columns, blank ? 0 : largest(values), SKETCH);
   }
 
-  #note(property, { target, isIntersecting }) {
+  #note({ target, isIntersecting }) {
     const view = this.#byElement.get(target);
     if (!view) return;
-    view[property] = isIntersecting;
+    view.near = isIntersecting;
     view.refresh();
-  }
-
-  /** Names of the layers that are on the screen or explained by the panel, and the image; null before any is known. */
-  inSight(side) {
-    const views = this.#columns.get(side)?.views ?? [];
-    if (!views.length) return null;
-    const names = views.filter((view, index) => view.inSight || index === 0).map(({ layer }) => layer.name);
-    return [...new Set([...names, ...this.panel.layersOf(side)])];
   }
 
   #everyView(work) {

@@ -4,7 +4,9 @@ import { sizeOf } from "./network.js";
 
 const BLOCK = 4; // channels that are summed up together: each number that is read serves all of them
 
-export class UnknownOperator extends Error {}
+export class UnknownOperator extends Error {
+  kind = "operator";
+}
 
 /** An operator takes (layer, its inputs' outputs, their layers) and returns the layer's output. */
 const OPERATORS = {

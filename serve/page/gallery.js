@@ -1,12 +1,14 @@
 /** The test images: by number, by class, or those that a network gets wrong. */
 
-import { sampleImages, samples, strongest } from "./api.js";
+import { sampleImages, samples } from "./api.js";
 import { find, h } from "./dom.js";
 import { pixelCanvas } from "./drawing.js";
 import { number, t } from "./i18n.js";
+import { Survey } from "./survey.js";
 
 const PAGE = 24;
 const SIZE = 28;
+const BIT = 300; // ms of looking through test images, until what was found so far is shown
 
 export class Gallery {
   #facts = null;
@@ -159,6 +161,21 @@ export class Gallery {
     if (numbers.length) await this.pick(numbers[Math.floor(Math.random() * numbers.length)]);
   }
 
+  /** Of the test images, for the network of a side. */
+  async survey({ model }) {
+    const { labels } = await this.facts();
+    if (!this.#surveys.has(model.version)) {
+      const imagesOf = async (numbers) => {
+        const grey = await sampleImages(numbers, model.shape[1]);
+        return grey.map((pixels) => inChannels(pixels, model.shape));
+      };
+      this.#surveys.set(model.version, new Survey(model, labels.length, imagesOf));
+    }
+    return this.#surveys.get(model.version);
+  }
+
+  #surveys = new Map(); // by version
+
   async pixels(number, size) {
     return (await sampleImages([number], size))[0];
   }
@@ -175,13 +192,16 @@ export class Gallery {
     try {
       const facts = await this.facts();
       if (!facts) return element.replaceChildren(note(t("gallery.none")));
+      const survey = await this.survey(side);
       for (let all = false, first = true; !all && (first || element.isConnected); first = false) {
-        const { units, searched, of } = await strongest(side.name, layer);
+        await survey.goOn(BIT);
+        const { searched, of } = survey;
         all = searched >= of;
-        const excited = new Map(units[unit].filter(({ value }) => value > 0).map(({ image, value }) => [image, value]));
+        const best = survey.strongest(layer, unit);
+        const excited = new Map(best.filter(({ value }) => value > 0).map(({ image, value }) => [image, value]));
         const caption = (image) => `${facts.classes[facts.labels[image]]}: ${number(excited.get(image))}`;
         const thumbs = await this.thumbs([...excited.keys()], caption);
-        const silent = t("filter.silent", { most: number(units[unit][0].value) });
+        const silent = t("filter.silent", { most: number(best[0].value) });
         if (!thumbs.length && all) thumbs.push(note(silent));
         element.replaceChildren(...thumbs, all ? "" : note(t("filter.searching", { searched, of })));
       }
@@ -189,4 +209,10 @@ export class Gallery {
       element.replaceChildren(note(t("gallery.away")));
     }
   }
+}
+
+/** Grey pixels once for each channel that a network takes; others as they are. */
+function inChannels(pixels, [channels, height, width]) {
+  if (pixels.length === channels * height * width) return pixels;
+  return Uint8Array.from({ length: channels * height * width }, (_, at) => pixels[at % (height * width)]);
 }

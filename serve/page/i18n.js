@@ -1,5 +1,6 @@
 /** Words and numbers in the reader's language. */
 
+import { words as wordsOf } from "./api.js";
 import { findAll, h, remembered } from "./dom.js";
 
 export const LANGUAGES = ["en", "es"];
@@ -17,7 +18,7 @@ export function preferredLanguage() {
 }
 
 export async function useLanguage(name) {
-  words = await (await fetch(new URL(`./locales/${name}.json`, import.meta.url))).json();
+  words = await wordsOf(name);
   language = name;
   document.documentElement.lang = name;
   translate(document);

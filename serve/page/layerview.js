@@ -11,7 +11,6 @@ const ROWS = 2; // of maps, until one asks for all
 
 export class LayerView {
   layer = null;
-  inSight = false;
   near = false;
   held = false; // somebody looks at a unit of it: the maps stay where they are
   whole = false;

@@ -41,9 +41,9 @@ class Page {
     return this.choice.sides;
   }
 
-  /** Asks every network for all of its layers. */
+  /** Asks every network. */
   ask(at) {
-    return this.asking.everything(at);
+    return this.asking.settled(at);
   }
 
   #build() {
@@ -73,13 +73,16 @@ class Page {
         facts: (side, record) => this.columns.facts(side, record),
         answer: (side, input) => this.#answered(side, input),
         failure: (side, error) => this.asking.failed(side, error),
-        replaced: (side) => notices.show("replaced", { name: side.name }),
+        nothing: (side) => this.#nothingFound(side),
+        replaced: (side) => {
+          notices.show("replaced", { name: side.name });
+          this.ask(performance.now());
+        },
       },
     });
     this.asking = new Asking({
       ...{ pad: this.pad, gallery: this.gallery, notices, choice: this.choice },
       told: {
-        inSight: (side) => this.columns.inSight(side),
         nothing: (side) => this.#nothingFound(side),
         lost: () => this.choice.load(),
       },
@@ -97,7 +100,6 @@ class Page {
       canvas: this.pad.canvas,
       link: () => this.#link(),
       answer: () => (this.drawing.isEmpty ? null : this.sides[0]?.answer),
-      wholeAnswer: () => this.ask(null).then(() => this.sides[0].answer),
       nothing: () => this.notices.show("empty"),
     });
     tameDialogs();
@@ -109,7 +111,7 @@ class Page {
   #changed(at) {
     const { isEmpty, live } = this.drawing;
     if (isEmpty) this.sides.forEach((side) => side.forget());
-    this.asking.whatIsInSight(at);
+    this.asking.whileDrawing(at);
     this.#describeDrawing();
     this.#tellTruth();
     if (live) return;
@@ -191,18 +193,18 @@ class Page {
     await this.ask(performance.now());
   }
 
-  #answered(side, { blank, at }) {
+  #answered(side, { blank, at, settled }) {
     this.asking.succeeded();
     side.blank = blank;
     const shown = blank ? [] : this.sides.filter((each) => each.answer && !each.blank);
     this.verdict.show(shown);
     this.seen.show(shown);
-    this.columns.show(side, blank);
+    this.columns.show(side, blank, settled);
     if (this.panel.selected?.side === side) this.panel.render();
     if (at !== null) requestAnimationFrame(() => performance.measure("event-to-picture", { start: at }));
   }
 
-  /** The server found no digit in the picture: no old answer may pass for one. */
+  /** No digit was found in the picture: no old answer may pass for one. */
   #nothingFound(side) {
     side.blank = true;
     this.verdict.show([]);

@@ -5,7 +5,9 @@ import { check, forward } from "./forward.js";
 const MAGIC = "CIF1";
 const HEAD = 8; // bytes before the JSON: MAGIC, then the JSON's length
 
-export class BadModel extends Error {}
+export class BadModel extends Error {
+  kind = "version";
+}
 
 export class Model {
   /** From the bytes of /networks. Throws BadModel for a file of another version, UnknownOperator. */
@@ -25,8 +27,27 @@ export class Model {
     return forward(this.layers, image, ablated);
   }
 
-  probabilities(outputs) {
-    return outputs.get(this.answer);
+  /** All there is to know of an image: outputs in the order of the layers, and the probabilities if nothing were off. */
+  explained(image, ablated) {
+    const start = performance.now();
+    const outputs = this.outputs(image, ablated);
+    const milliseconds = performance.now() - start;
+    const plain = ablated.length ? this.outputs(image) : outputs;
+    const untouched = ablated.length ? plain.get(this.answer) : null;
+    return { outputs: [...outputs.values()], untouched, doubt: this.doubts(plain), milliseconds };
+  }
+
+  /** The largest number of each map or unit, layer after layer, and the numbers of the last hidden layer. */
+  peaks(image) {
+    const outputs = this.outputs(image);
+    const found = this.layers.map((layer) => largestOf(layer, outputs.get(layer.name)));
+    return { peaks: found, features: outputs.get(this.hidden) };
+  }
+
+  /** The name of the layer that the classes are read from. */
+  get hidden() {
+    const dense = this.layers.filter(({ kind }) => kind === "dense").at(-1);
+    return (dense ?? this.layers[1]).inputs[0];
   }
 
   /** Whether the image looks like none of the classes; null where the network cannot tell. */
@@ -35,6 +56,12 @@ export class Model {
     const found = forward(this.novelty, null, [], { before: this.layers, outputs: new Map(outputs) });
     return found.get(this.novelty.at(-1).name)[0] > 1;
   }
+}
+
+function largestOf({ shape }, output) {
+  const each = output.length / shape[0];
+  const most = (unit) => output.subarray(unit * each, (unit + 1) * each).reduce((one, other) => Math.max(one, other));
+  return Float32Array.from({ length: shape[0] }, (_, unit) => most(unit));
 }
 
 function numbers(buffer, at, { datatype, shape }) {

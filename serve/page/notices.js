@@ -3,7 +3,7 @@
 import { find, h } from "./dom.js";
 import { t } from "./i18n.js";
 
-const LASTING = new Set(["gone", "busy", "missing", "locked", "no-digit"]); // until they are over
+const LASTING = new Set(["gone", "busy", "missing", "locked", "no-digit", "alone", "integers", "operator", "version"]); // until they are over
 const SHOWN = 12000; // ms
 
 export class Notices {

@@ -46,14 +46,6 @@ export class Panel {
     this.selected = null;
   }
 
-  /** Names of the layers whose numbers it shows. */
-  layersOf(side) {
-    if (this.selected?.side !== side) return [];
-    const layers = side.answer?.layers ?? [];
-    const layer = layers.find(({ name }) => name === this.selected.layer);
-    return layer ? [layer.name, ...layer.inputs, ...followers(layers, layer).map(({ name }) => name)] : [];
-  }
-
   /** The derivation anew, with every answer; the part on the filter only when another unit is chosen. */
   render() {
     if (!this.selected) return;

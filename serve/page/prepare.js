@@ -298,7 +298,7 @@ function whole({ data, height, width }, shape) {
   const grey = edge > 127 ? data.map((value) => 255 - value) : data;
   if (height === shape[0] && width === shape[1]) return grey;
   const scale = Math.min(shape[0] / height, shape[1] / width);
-  const small = resized({ data: grey, height, width }, [height, width].map((side) => Math.max(1, even(side * scale))));
+  const small = resized({ data: Float32Array.from(grey), height, width }, [height, width].map((side) => Math.max(1, even(side * scale))));
   const [top, left] = [(shape[0] - small.height) >> 1, (shape[1] - small.width) >> 1];
   const ground = new Uint8Array(shape[0] * shape[1]).fill(even(Math.min(edge, 255 - edge)));
   small.data.forEach((value, at) => {

@@ -7,10 +7,22 @@ export function resized({ data, height, width }, [rows, columns]) {
   return { data: tall === data ? Float32Array.from(data) : tall, height: rows, width: columns };
 }
 
+/** A square of bytes at another size, to the same bytes as Pillow makes of it. */
+export function resizedBytes(data, size) {
+  const before = Math.sqrt(data.length);
+  if (before === size) return data;
+  const wide = alongRows(data, before, before, size);
+  return transposed(alongRows(transposed(wide, before, size), size, before, size), size, size);
+}
+
+const UNIT = 2 ** 22; // of a weight where bytes are resized, in whole numbers
+
+/** Of the same kind as `data`. */
 function alongRows(data, height, width, columns) {
   const scale = width / columns;
   const reach = Math.max(scale, 1); // of the triangle that weighs the pixels
-  const found = new Float32Array(height * columns);
+  const isBytes = data instanceof Uint8Array;
+  const found = new data.constructor(height * columns);
   for (let x = 0; x < columns; x++) {
     const centre = (x + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - reach + 0.5));
@@ -18,11 +30,12 @@ function alongRows(data, height, width, columns) {
     const shares = [];
     for (let at = first; at < end; at++) shares.push(Math.max(0, 1 - Math.abs((at - centre + 0.5) / reach)));
     const total = shares.reduce((sum, share) => sum + share, 0);
-    const weights = shares.map((share) => share * (1 / total));
+    const exact = shares.map((share) => share * (1 / total));
+    const weights = isBytes ? exact.map((share) => Math.trunc(0.5 + share * UNIT)) : exact;
     for (let y = 0; y < height; y++) {
-      let sum = 0;
+      let sum = isBytes ? UNIT / 2 : 0;
       for (let index = 0; index < weights.length; index++) sum += data[y * width + first + index] * weights[index];
-      found[y * columns + x] = sum;
+      found[y * columns + x] = isBytes ? Math.floor(sum / UNIT) : sum;
     }
   }
   return found;

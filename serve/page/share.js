@@ -61,17 +61,14 @@ with urllib.request.urlopen(request) as response:
     print(json.load(response)["predictions"][0])`;
 
 /** The dialog of all that can be taken away. answer() is null without a drawing: then nothing() is done. */
-export function offerToShare({ canvas, link, answer, wholeAnswer, nothing }) {
+export function offerToShare({ canvas, link, answer, nothing }) {
   const copy = new CopyDialog();
   const on = (name, work) => find(`#share-${name}`).addEventListener("click", work);
   const withAnswer = (work) => () => (answer() ? work(answer()) : nothing());
   on("open", () => find("#share").showModal());
   on("link", () => copy.open(t("share.link.title"), link()));
   on("png", () => savePicture(canvas));
-  on(
-    "json",
-    withAnswer(async () => saveActivations(await wholeAnswer())),
-  );
+  on("json", withAnswer(saveActivations));
   on(
     "curl",
     withAnswer((found) => copy.open("curl", curl(found))),

@@ -1,47 +1,57 @@
-/** One network at work on the drawing: asks the server, keeps its weights, drops what is stale. */
+/** One network at work on the drawing, in this browser; what is stale is dropped. */
 
-import { Latest, explain, infer, metadata } from "./api.js";
+import { Latest, isAlone, metadata, network } from "./api.js";
+import { opened, run } from "./engine.js";
+import { sizeOf } from "./network.js";
+
+const LOOK = 10_000; // ms between two looks, while somebody draws, whether the server has a newer version
+const TIMED = 5; // runs of which the median is told
 
 export class Side {
+  static look = LOOK;
   name = "";
-  about = null; // the server's metadata
-  answer = null; // the newest, with the weights in its layers
+  about = null; // what is said of the network
+  model = null; // its layers and weights
+  answer = null; // the newest
   untouched = null; // probabilities without anything switched off
   ablated = [];
   seconds = null;
-  #whole = null; // the newest answer of this version
+  #looked = 0;
   #generation = 0;
-  #asked = 0; // requests so far
+  #asked = 0; // runs so far
   #shown = 0; // the number of the one whose answer is shown
   #latest = new Latest((request) => this.#run(request));
 
-  /** Told of: answer(side, input), failure(side, error), replaced(side). */
+  /** Told of: answer(side, input), nothing(side) without a digit, failure(side, error), replaced(side). */
   constructor(told) {
     this.told = told;
   }
 
   async use(name) {
-    this.#generation++;
-    Object.assign(this, { name, about: null, answer: null, untouched: null, ablated: [], seconds: null });
-    this.#whole = null;
+    const generation = ++this.#generation;
+    const nothing = { about: null, model: null, answer: null, untouched: null, ablated: [], seconds: null };
+    Object.assign(this, nothing, { name });
     if (!name) return;
-    const generation = this.#generation;
     const about = await metadata(name);
-    if (generation === this.#generation) this.about = about;
+    const model = await opened(await network(name, about.versions[0]));
+    if (generation === this.#generation) Object.assign(this, { about, model });
+    this.#looked = performance.now();
   }
 
   get shape() {
-    return this.about.inputs[0].shape.slice(1);
+    return this.model.shape;
   }
 
   get size() {
     return this.shape[1];
   }
 
-  /** Input: {blank, at, bodyFor(side), layersOf(side): names, or null for all}. Answers to earlier inputs no longer count once `forget` was called. */
+  /** Input: {blank, at, settled, imageFor(side) → pixels, or null without a digit}. Answers to earlier inputs no longer
+   * count once `forget` was called. */
   async show(input) {
-    if (!this.about) return; // just chosen: it will be asked when it is known
+    if (!this.model) return; // just chosen: it will be asked when it is known
     await this.#latest.ask({ input, generation: this.#generation });
+    if (!input.blank) this.#lookForAnother();
   }
 
   forget() {
@@ -58,59 +68,55 @@ export class Side {
   }
 
   async #run({ input, generation }) {
-    if (generation !== this.#generation) return;
     const number = ++this.#asked;
     const isStale = () => generation !== this.#generation || number < this.#shown;
+    if (isStale()) return;
     try {
-      const answer = await this.#explained(input);
-      const untouched =
-        this.ablated.length && !input.blank ? await infer(this.name, answer.image.data, this.shape) : null;
+      const image = input.blank ? new Uint8Array(this.shape.reduce((a, b) => a * b)) : await input.imageFor(this);
+      const found = image && (await run(this.model.version, "explained", image, this.ablated));
       if (isStale()) return;
       this.#shown = number;
-      this.answer = this.#completed(answer);
-      this.untouched = untouched;
+      if (!found) return this.told.nothing(this);
+      this.untouched = found.untouched;
+      this.answer = this.#answerOf(image, found);
       this.told.answer(this, input);
     } catch (error) {
       if (!isStale()) this.told.failure(this, error);
     }
   }
 
-  async #explained({ bodyFor, layersOf }) {
-    const content = await bodyFor(this);
-    const { name, ablated: ablate } = this;
-    const first = !this.#whole;
-    const layers = first ? null : layersOf(this);
-    const answer = await explain(name, content, { ablate, layers, weights: first });
-    if (first || this.#whole?.version === answer.version) return answer;
-    this.told.replaced(this);
-    this.#whole = null;
-    this.about = await metadata(name);
-    return explain(name, content, { ablate, layers: null, weights: true });
+  #answerOf(image, { outputs, doubt }) {
+    const { version, network, classes, shape, answer } = this.model;
+    const layers = this.model.layers.map((layer, index) => ({ ...layer, output: outputs[index] }));
+    const probabilities = Array.from(layers.find(({ name }) => name === answer).output);
+    const index = probabilities.indexOf(Math.max(...probabilities));
+    const verdict = { label: classes[index], index, confidence: probabilities[index], doubt, probabilities };
+    return { model: this.name, version, network, classes, ...verdict, image: { shape, data: image }, layers };
   }
 
-  /** With the layers that were not asked for as they were, and the weights, which were asked for only once. */
-  #completed(answer) {
-    answer.fresh = new Set(answer.layers.map(({ name }) => name));
-    if (this.#whole?.version === answer.version) {
-      const fresh = new Map(answer.layers.map((layer) => [layer.name, layer]));
-      answer.layers = this.#whole.layers.map((old) => {
-        const layer = fresh.get(old.name);
-        return layer ? Object.assign(layer, { weights: old.weights }) : old;
-      });
+  /** Now and then, while somebody draws. */
+  async #lookForAnother() {
+    if (isAlone || performance.now() - this.#looked < Side.look) return;
+    this.#looked = performance.now();
+    const { name } = this;
+    try {
+      const about = await metadata(name);
+      if (name !== this.name || about.versions[0] === this.model?.version) return;
+      const model = await opened(await network(name, about.versions[0]));
+      if (name !== this.name) return;
+      Object.assign(this, { about, model });
+      this.told.replaced(this);
+    } catch (error) {
+      if (!["gone", "busy"].includes(error.kind)) this.told.failure(this, error); // else the page goes on by itself
     }
-    this.#whole = answer;
-    return answer;
   }
 
-  /** Median seconds of a few answers, from request to reply. */
+  /** Median seconds of a few runs. */
   async measure() {
+    const image = new Uint8Array(sizeOf(this.model));
     const times = [];
-    const [pixels, shape, name] = [new Uint8Array(this.shape.reduce((a, b) => a * b)), this.shape, this.name];
-    for (let count = 0; count < 15; count++) {
-      const started = performance.now();
-      await infer(name, pixels, shape);
-      times.push(performance.now() - started);
-    }
-    this.seconds = times.sort((a, b) => a - b)[7] / 1000;
+    for (let count = 0; count < TIMED; count++)
+      times.push((await run(this.model.version, "explained", image, [])).milliseconds);
+    this.seconds = times.sort((a, b) => a - b)[TIMED >> 1] / 1000;
   }
 }

@@ -27,7 +27,7 @@ def test_the_first_load_is_small_and_from_one_host(browser: Any, site: str) -> N
     sizes: dict[str, int] = {}
     reader.page.on("response", lambda response: sizes.setdefault(response.url, len(response.body())))
     reader.goto()
-    files = {address: size for address, size in sizes.items() if "/v2" not in address and "/explain" not in address}
+    files = {address: size for address, size in sizes.items() if "/v2" not in address and "/networks" not in address}
     assert len(files) > 10
     assert sum(files.values()) < LIMIT
     assert all(address.startswith(site) for address in sizes)

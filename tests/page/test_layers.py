@@ -197,20 +197,19 @@ def test_two_networks_side_by_side(reader: Reader) -> None:
     assert reader.page.locator(".column").count() == 2
     assert reader.page.locator("#verdict-big .label").count() == 2
     assert reader.page.locator("#bars .value").count() == 20
-    reader.page.wait_for_selector(".column:last-child .network p:has-text('there and back')")
+    reader.page.wait_for_selector(".column:last-child .network p:has-text('computed in')")
     reader.choose("mlp")
     assert reader.page.locator(".column").count() == 1
 
 
-def test_layers_out_of_sight_follow_once_the_hand_rests(reader: Reader, inspector: Any) -> None:
+def test_a_drawing_costs_the_server_nothing(reader: Reader, inspector: Any) -> None:
     asked: list[str] = []
-    reader.page.on("request", lambda request: asked.append(request.url))
     reader.choose("lenet_28")
+    reader.settle()
+    reader.page.on("request", lambda request: asked.append(request.url))
     reader.stroke(SEVEN)
-    reader.page.wait_for_timeout(600)
-    explained = [url for url in asked if "/explain" in url and "weights=false" in url]
-    assert any("layers=image" in url and "fc1" not in url for url in explained)
-    assert "layers=" not in explained[-1]
+    reader.settle()
+    assert asked == []
     shown = reader.page.evaluate(
         """async () => {
             const { page } = await import("./main.js");
@@ -220,7 +219,7 @@ def test_layers_out_of_sight_follow_once_the_hand_rests(reader: Reader, inspecto
     )
     image = np.array(shown[0], np.uint8).reshape(1, 1, 28, 28)
     for name, output in shown[1]:
-        assert inspector("lenet_28").activations(image)[name].ravel() == pytest.approx(np.array(output), abs=1e-6)
+        assert inspector("lenet_28").activations(image)[name].ravel() == pytest.approx(np.array(output), abs=1e-4)
 
 
 def test_on_paper_every_open_layer_is_there(reader: Reader) -> None:
