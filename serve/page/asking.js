@@ -58,7 +58,7 @@ export class Asking {
     if (base?.kind === "picture") return photograph(side.name, strokes.length ? this.pad.png() : base.png);
     if (base && !strokes.length && isGrey && base.size === side.size) return base.pixels;
     if (base?.kind === "sample" && !strokes.length && isGrey) return this.gallery.pixels(base.number, side.size);
-    const board = { data: this.pad.pixels(), height: SIDE, width: SIDE };
+    const board = { data: this.pad.picture(), height: SIDE, width: SIDE };
     return prepared(board, side.shape, side.about.metadata.dataset);
   }
 

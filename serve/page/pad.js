@@ -212,9 +212,14 @@ export class Pad {
     return grey;
   }
 
-  png() {
+  /** The drawing as it is looked at: its ink, as by a pen that suits its size, with paper around it. */
+  picture() {
     const drawing = thinned(this.drawing);
-    return greyPng(this.pixels(frameOf(drawing), drawing), SIDE, SIDE);
+    return this.pixels(frameOf(drawing), drawing);
+  }
+
+  png() {
+    return greyPng(this.picture(), SIDE, SIDE);
   }
 }
 

@@ -40,7 +40,7 @@ function separate({ data, height, width }) {
   const cells = resized(dark, Math.max(height, width) > CELLS ? fitted(dark, CELLS) : [height, width]);
   const mask = digitOf(blobsOf({ ...cells, data: Uint8Array.from(cells.data, (value) => (value > 0.1 ? 1 : 0)) }));
   if (!mask) return null;
-  const kept = resized({ ...cells, data: Float32Array.from(mask) }, [height, width]).data;
+  const kept = resized({ ...cells, data: mask }, [height, width]).data;
   const found = ink.map((value, at) => (kept[at] > 0 ? value : 0));
   return found.some((value) => value > 0) ? { data: found, height, width } : null;
 }
@@ -298,7 +298,7 @@ function whole({ data, height, width }, shape) {
   const grey = edge > 127 ? data.map((value) => 255 - value) : data;
   if (height === shape[0] && width === shape[1]) return grey;
   const scale = Math.min(shape[0] / height, shape[1] / width);
-  const small = resized({ data: Float32Array.from(grey), height, width }, [height, width].map((side) => Math.max(1, even(side * scale))));
+  const small = resized({ data: grey, height, width }, [height, width].map((side) => Math.max(1, even(side * scale))));
   const [top, left] = [(shape[0] - small.height) >> 1, (shape[1] - small.width) >> 1];
   const ground = new Uint8Array(shape[0] * shape[1]).fill(even(Math.min(edge, 255 - edge)));
   small.data.forEach((value, at) => {

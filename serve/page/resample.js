@@ -2,9 +2,11 @@
 
 /** An image is {data, height, width}. Shrinking averages over all pixels that fall into one. */
 export function resized({ data, height, width }, [rows, columns]) {
-  const wide = columns === width ? data : alongRows(data, height, width, columns);
-  const tall = rows === height ? wide : transposed(alongRows(transposed(wide, height, columns), columns, height, rows), columns, rows);
-  return { data: tall === data ? Float32Array.from(data) : tall, height: rows, width: columns };
+  const floats = Float32Array.from(data);
+  const wide = columns === width ? floats : alongRows(floats, height, width, columns);
+  if (rows === height) return { data: wide, height: rows, width: columns };
+  const tall = alongRows(transposed(wide, height, columns), columns, height, rows);
+  return { data: transposed(tall, columns, rows), height: rows, width: columns };
 }
 
 /** A square of bytes at another size, to the same bytes as Pillow makes of it. */

@@ -17,12 +17,12 @@ export class Survey {
 
   /** Looks through more of them, for about so many milliseconds. */
   async goOn(milliseconds) {
-    const end = performance.now() + milliseconds;
     this.images ??= this.imagesOf(Array.from({ length: this.of }, (_, number) => number));
     const images = await this.images.catch((error) => {
       this.images = null; // asked for again, when the server is back
       throw error;
     });
+    const end = performance.now() + milliseconds;
     while (this.searched < this.of && performance.now() < end) {
       const number = this.searched;
       const found = await run(this.model.version, "peaks", images[number]);

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from serve.inference.layers import Inspector
 from serve.inference.model import Model, ModelError
 from serve.protocol.packed import packed
 from tests.node.running import node
-from tests.serve.networks import Graph, deep, doubting, lenet, mlp, residual, save
+from tests.serve.networks import Graph, deep, doubting, int8, lenet, lenet_with, mlp, residual, save
 
 ROOT = Path(__file__).parents[2]
 CLOSE = 1e-4
@@ -116,22 +115,14 @@ REFUSED = """
 
 
 def test_an_operator_that_the_page_lacks_is_refused_by_name(tmp_path: Path) -> None:
-    proto = lenet()
-    next(each for each in proto.graph.node if each.name == "relu2").op_type = "Softplus"
-    (tmp_path / "network").write_bytes(packed(Model.load(save(tmp_path, "other", proto))))
+    model = Model.load(save(tmp_path, "other", lenet_with("Softplus")))
+    (tmp_path / "network").write_bytes(packed(model))
     assert node(REFUSED, tmp_path / "network") == ["UnknownOperator", "Softplus"]
 
 
 def test_a_network_in_eight_bits_is_refused(tmp_path: Path) -> None:
-    proto = lenet()
-    place = next(index for index, each in enumerate(proto.graph.node) if each.name == "pool1")
-    proto.graph.node[place].input[0] = "large"
-    for operator, source, value in (("DequantizeLinear", "small", "large"), ("QuantizeLinear", "relu1", "small")):
-        proto.graph.node.insert(place, helper.make_node(operator, [source, "step", "zero"], [value]))
-    proto.graph.initializer.append(helper.make_tensor("step", TensorProto.FLOAT, [], [0.1]))
-    proto.graph.initializer.append(helper.make_tensor("zero", TensorProto.UINT8, [], [0]))
     with pytest.raises(ModelError, match="8-bit integers"):
-        packed(Model.load(save(tmp_path, "int8", proto)))
+        packed(Model.load(save(tmp_path, "int8", int8())))
 
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:

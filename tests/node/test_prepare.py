@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from bench.hand import OTHERS, WAYS, digits, others
+from serve.http.samples import resized
 from serve.pictures.prepare import DIGITS, opened, prepare, whole
 from serve.pictures.sheet import sheet
 from tests.node.running import node
@@ -67,3 +68,16 @@ def test_specks_and_a_second_digit(tmp_path: Path) -> None:
 def test_what_is_no_digit_stays_whole(drawings: list[Image.Image], tmp_path: Path) -> None:
     theirs = np.stack([whole(picture, (28, 28)) for picture in drawings[:30]])
     assert np.abs(in_the_page(drawings[:30], 28, "fashion_mnist", tmp_path).astype(int) - theirs).max() <= 1
+
+
+def test_test_images_at_another_size(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 28, 28), np.uint8)
+    script = """
+        const { resizedBytes } = await import(page + "/resample.js");
+        const all = bytesOf(args[0]);
+        const each = Array.from({ length: 20 }, (_, at) => resizedBytes(all.subarray(at * 784, (at + 1) * 784), 32));
+        writeFileSync(args[1], Buffer.concat(each));
+    """
+    (tmp_path / "images").write_bytes(images.tobytes())
+    node(script, tmp_path / "images", tmp_path / "larger")
+    assert (tmp_path / "larger").read_bytes() == resized(images, 32).tobytes()

@@ -8,20 +8,34 @@ import pytest
 
 from tests.page.conftest import save_samples
 from tests.page.reader import ONE, SEVEN, Reader
-from tests.serve.networks import lenet, save
+from tests.page.test_drawing import png
+from tests.serve.networks import int8, lenet, lenet_with, save
 from tests.serve.running import running
 
 
-def test_the_server_is_gone_and_comes_back(reader: Reader) -> None:
+def photograph(reader: Reader, size: int = 200) -> None:
+    """What needs the server to be prepared."""
+    reader.page.set_input_files("#upload", {"name": "1.png", "mimeType": "image/png", "buffer": png(size)})
+
+
+def test_a_server_that_is_gone_is_not_missed(reader: Reader) -> None:
     reader.draw()
+    before = reader.image()
     reader.context.set_offline(True)
-    reader.stroke(ONE)
+    reader.draw(ONE)
+    assert reader.image() != before
+    assert reader.page.locator(".notice").count() == 0
+
+
+def test_a_photograph_waits_for_the_server(reader: Reader) -> None:
+    reader.draw()
+    before = reader.image()
+    reader.context.set_offline(True)
+    photograph(reader)
     assert "does not answer" in reader.notice("gone")
-    assert reader.strokes() == 2
     reader.context.set_offline(False)
     reader.page.wait_for_selector("[data-notice='gone']", state="detached")
-    reader.settle()
-    assert reader.strokes() == 2
+    assert reader.image() != before
 
 
 def test_a_short_refusal_is_retried_quietly(reader: Reader) -> None:
@@ -40,7 +54,7 @@ def test_a_short_refusal_is_retried_quietly(reader: Reader) -> None:
         route.fulfill(status=429, json={"error": "busy"})
 
     reader.page.route("**/explain*", refuse, times=2)
-    reader.stroke(ONE)
+    photograph(reader)
     for _ in range(100):
         if reader.image() != before:
             break
@@ -52,11 +66,37 @@ def test_a_short_refusal_is_retried_quietly(reader: Reader) -> None:
 
 def test_a_busy_server_is_asked_again(reader: Reader) -> None:
     reader.page.route("**/explain*", lambda route: route.fulfill(status=429, json={"error": "busy"}))
-    reader.stroke(ONE)
+    photograph(reader)
     assert "busy" in reader.notice("busy")
     reader.page.unroute("**/explain*")
     reader.page.wait_for_selector("[data-notice='busy']", state="detached")
     reader.wait_for_verdict()
+
+
+@pytest.mark.parametrize(
+    ("operator", "notice", "words"), [("Softplus", "operator", "Softplus"), ("int8", "integers", "8-bit integers")]
+)
+def test_a_network_that_the_page_cannot_compute(
+    open_page: Any, tmp_path: Path, operator: str, notice: str, words: str
+) -> None:
+    save(tmp_path, "mlp")
+    save(tmp_path, "champion", int8() if operator == "int8" else lenet_with(operator))
+    with running(tmp_path) as found:
+        reader = open_page(at=f"http://127.0.0.1:{found.client.port}/")
+        assert words in reader.notice(notice)
+        assert "champion" in reader.notice(notice)
+        reader.stroke(SEVEN)
+        reader.choose("mlp")
+        reader.wait_for_verdict()
+        reader.page.goto("about:blank")
+
+
+def test_a_network_file_of_another_version(reader: Reader) -> None:
+    reader.page.route("**/networks/mlp/*", lambda route: route.fulfill(body=b"CIF9" + bytes(64)))
+    reader.stroke(SEVEN)
+    reader.page.select_option("#first", "mlp")
+    assert "another version" in reader.notice("version")
+    assert reader.strokes() == 1
 
 
 def test_a_network_replaced_while_drawing(open_page: Any, tmp_path: Path) -> None:
@@ -66,6 +106,7 @@ def test_a_network_replaced_while_drawing(open_page: Any, tmp_path: Path) -> Non
         reader.draw()
         save(tmp_path, "lenet_28", lenet(seed=1))
         found.app.endpoints.repository.refresh()
+        reader.page.evaluate("async () => { (await import('./side.js')).Side.look = 0; }")
         reader.stroke(ONE)
         assert "replaced" in reader.notice("replaced")
         reader.settle()
@@ -143,32 +184,22 @@ def test_a_link_to_a_network_that_is_not_there(open_page: Any) -> None:
     assert reader.verdict() != "?"
 
 
-def test_a_late_answer_does_not_overwrite_a_newer_one(reader: Reader) -> None:
+def test_a_late_photograph_does_not_overwrite_a_newer_drawing(reader: Reader) -> None:
     held: list[tuple[Any, Any]] = []
-
-    def hold_the_first(route: Any) -> None:
-        response = route.fetch()
+    reader.page.route("**/explain*", lambda route: held.append((route, route.fetch())), times=1)
+    photograph(reader)
+    for _ in range(100):
         if held:
-            route.fulfill(response=response)
-        else:
-            held.append((route, response))
-
-    for stroke in (ONE, SEVEN):
-        reader.stroke(stroke)
-    reader.settle()
-    both = reader.image()
+            break
+        reader.page.wait_for_timeout(50)
     reader.page.click("#clear")
-    reader.settle()
-    reader.page.route("**/explain*", hold_the_first)
-    for stroke in (ONE, SEVEN):
-        reader.stroke(stroke)
-    reader.settle()
-    assert reader.image() == both
+    reader.draw(SEVEN)
+    seven = reader.image()
     [(route, response)] = held
     with reader.page.expect_response("**/explain*"):
         route.fulfill(response=response)
     reader.page.wait_for_timeout(200)
-    assert reader.image() == both
+    assert reader.image() == seven
 
 
 def test_an_answer_that_comes_after_clear_is_not_shown(reader: Reader) -> None:
@@ -178,7 +209,7 @@ def test_an_answer_that_comes_after_clear_is_not_shown(reader: Reader) -> None:
         route.fulfill(response=response)
 
     reader.page.route("**/explain*", slow, times=1)
-    reader.stroke(ONE)
+    photograph(reader)
     reader.page.click("#clear")
     reader.settle()
     reader.page.wait_for_timeout(600)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serve.http.samples import resized
 from serve.inference.layers import Inspector
 from tests.page.conftest import DEEP
 from tests.page.reader import ONE, Reader
@@ -60,27 +61,46 @@ def test_a_small_digit_by_a_broad_pen_keeps_its_loops(reader: Reader) -> None:
     assert image[14, 14] < 80 < 200 < image[14, :14].max()
 
 
-def test_a_unit_that_no_image_excites_says_so(reader: Reader) -> None:
-    def silent(answer: dict[str, Any]) -> dict[str, Any]:
-        return answer | {"units": [[{"image": 0, "value": 0.0}, {"image": 1, "value": 0.0}] for _ in answer["units"]]}
+def _excited(reader: Reader, found: list[dict[str, float]]) -> None:
+    """As if these were the images that excite any unit most."""
+    reader.page.evaluate(
+        "async (found) => { (await import('./survey.js')).Survey.prototype.strongest = () => found; }", found
+    )
 
-    _is_answered(reader, "**/samples/strongest*", silent)
+
+def test_a_unit_that_no_image_excites_says_so(reader: Reader) -> None:
+    _excited(reader, [{"image": 0, "value": 0.0}, {"image": 1, "value": 0.0}])
     reader.draw()
     reader.press_unit("conv2")
-    reader.page.wait_for_selector("#panel-filter .thumbs .note")
+    reader.page.wait_for_selector("#panel-filter .thumbs .note:has-text('No test image excites it')")
     assert "No test image excites it: its largest value is 0." in reader.text("#panel-filter .thumbs")
     assert reader.page.locator("#panel-filter .thumb").count() == 0
 
 
 def test_the_images_that_excite_a_unit_show_by_how_much(reader: Reader) -> None:
-    def certain(answer: dict[str, Any]) -> dict[str, Any]:
-        return answer | {"units": [[{"image": 7, "value": 2.5}, {"image": 8, "value": -1.0}] for _ in answer["units"]]}
-
-    _is_answered(reader, "**/samples/strongest*", certain)
+    _excited(reader, [{"image": 7, "value": 2.5}, {"image": 8, "value": -1.0}])
     reader.draw()
     reader.press_unit("conv2")
     reader.page.wait_for_selector("#panel-filter .thumb")
     assert reader.page.locator("#panel-filter .thumb small").all_inner_texts() == ["7: 2.500"]
+
+
+def test_the_images_that_excite_a_unit_are_those(reader: Reader, inspector: Any, models: Path) -> None:
+    reader.choose("residual")
+    reader.draw()
+    reader.press_unit("conv2")
+    found = reader.page.evaluate(
+        """async () => {
+            const { page } = await import("./main.js");
+            const survey = await page.gallery.survey(page.sides[0]);
+            while (survey.searched < survey.of) await survey.goOn(500);
+            return [0, 5, 7].map((unit) => survey.strongest("conv2", unit).map(({ value }) => value));
+        }"""
+    )
+    outputs = inspector("residual").activations(resized(np.load(models / "samples.npy"), 32))["conv2"]
+    for unit, values in zip((0, 5, 7), found, strict=True):
+        peaks = outputs[:, unit].max(axis=(1, 2))
+        assert values == pytest.approx(sorted(peaks, reverse=True)[:9], abs=1e-4)
 
 
 @pytest.mark.parametrize("layer", ["conv1", "relu1", "pool1", "fc1"])

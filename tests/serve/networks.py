@@ -160,6 +160,25 @@ def doubting(classes: list[str] = CLASSES, novelty: float = 2) -> onnx.ModelProt
     return model
 
 
+def lenet_with(operator: str) -> onnx.ModelProto:
+    """The LeNet with another activation."""
+    model = lenet()
+    next(node for node in model.graph.node if node.name == "relu2").op_type = operator
+    return model
+
+
+def int8() -> onnx.ModelProto:
+    """The LeNet, a layer of which passes through 8-bit integers."""
+    model = lenet()
+    place = next(index for index, node in enumerate(model.graph.node) if node.name == "pool1")
+    model.graph.node[place].input[0] = "large"
+    for operator, source, value in (("DequantizeLinear", "small", "large"), ("QuantizeLinear", "relu1", "small")):
+        model.graph.node.insert(place, helper.make_node(operator, [source, "step", "zero"], [value]))
+    model.graph.initializer.append(helper.make_tensor("step", TensorProto.FLOAT, [], [0.1]))
+    model.graph.initializer.append(helper.make_tensor("zero", TensorProto.UINT8, [], [0]))
+    return model
+
+
 NETWORKS = {"lenet_28": lenet, "mlp": mlp, "residual": residual}
 
 
