@@ -162,3 +162,14 @@ def test_a_pack_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "samples.npy", np.zeros((3, 1, 28, 28), np.uint8))
     with running(tmp_path) as found:
         assert "do not fit together" in found.client("GET", "/samples").json["error"]
+
+
+def test_a_network_is_sent_once_a_version(site: str) -> None:
+    client = Client(urlsplit(site).port or 0)
+    version = client("GET", "/v2/models/mlp").json["versions"][0]
+    reply = client("GET", f"/networks/mlp/{version}")
+    assert reply.body.startswith(b"CIF1")
+    assert "immutable" in reply.headers["cache-control"]
+    again = client("GET", f"/networks/mlp/{version}", if_none_match=reply.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    assert client("GET", "/networks/mlp/000000000000").status == 404
