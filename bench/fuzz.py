@@ -36,7 +36,7 @@ from serve.pictures.prepare import PrepareError, prepare
 from serve.protocol import answers, oip, uploads
 from stages.core.cli import files
 from stages.core.cli.errors import UserError
-from stages.core.sources.catalogue import decode_idx
+from stages.core.sources.idx import decode as decode_idx
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench/results"

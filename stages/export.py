@@ -96,6 +96,7 @@ def onnx_metadata(training: dict[str, Any], metadata: dict[str, Any]) -> dict[st
         "classes": metadata["classes"],
         "dataset": metadata["dataset"],
         "dataset_sha256": metadata["sha256"],
+        "preparation": metadata["preparation"],
         "parameters": training["recipe"] | {name: training[name] for name in shaping},
         "fingerprint": training["fingerprint"],
         "versions": {"torch": training["torch"], "onnx": version("onnx"), "cifra": serve.__version__},

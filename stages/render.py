@@ -53,7 +53,7 @@ def draw(outcome: Outcome, test: LabelledImages, chosen: list[int], t: Translato
     yield "steps", curves.steps(outcome, t)
     yield "epochs", curves.epochs(outcome, t)
     yield "confusion", scores.confusion(outcome, t)
-    yield "mistakes", scores.mistakes(outcome, test.images[:, 0], t)
+    yield "mistakes", scores.mistakes(outcome, test.images, t)
     yield "layers", tables.layers(outcome, t)
     inspector = inspect(outcome.network)
     size = inspector.model.input_shape[-1]

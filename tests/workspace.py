@@ -119,6 +119,7 @@ def publish_split(train: int = 100, validation: int = 20, test: int = 20) -> Non
         arrays |= {f"{name}_images": images[:, np.newaxis], f"{name}_labels": labels}
         counts[name] = np.bincount(labels, minlength=10).tolist()
     metadata = {"dataset": "digits", "classes": list(CLASSES), "shape": [1, 28, 28], "counts": counts, "mean": 0.2}
+    metadata |= {"preparation": {"picture": "digit", "softness": 0.7}}
     metadata |= {"validation_from": "train", "std": 0.2, "raw_sha256": "0" * 64}
     datasets.publish(SPLIT, arrays, metadata)
 

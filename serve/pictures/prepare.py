@@ -1,7 +1,6 @@
 """Set pictures of digits the way MNIST set its own (LeCun et al., 1998), whatever they were drawn on."""
 
-import io
-import warnings
+from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -9,37 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from serve.pictures.decode import MAX_BYTES, MAX_PIXELS, PrepareError, TooLargeError, decoded, flat
 from serve.pictures.ink import contrast_to_paper, cropped, fitted, paper_of_a_tight_crop, resized, separate
 from serve.pictures.sheet import sheet
+from serve.pictures.whole import whole
 
 if TYPE_CHECKING:
     from serve.inference.model import Model
 
-# Data sets framed as MNIST's is, and how soft their edges are: standard deviation in pixels of 28. An image of `digits`
-# counted the ink of 4×4 pixels, and to a network that saw no other, crisp edges are a sight of their own.
-DIGITS = {"digits": 0.7, "mnist": 0.0, "qmnist": 0.0, "emnist_digits": 0.0}
-MAX_BYTES = 10_000_000  # of one encoded picture
-MAX_PIXELS = {"PNG": 4_000_000, "JPEG": 25_000_000}  # as its header declares; JPEG decodes straight to few
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "PrepareError",
+    "TooLargeError",
+    "frame",
+    "prepare",
+    "prepare_for",
+    "takes_digits",
+]
+
+# What files say that do not say it themselves, since they are older, by their data set.
+CRISP, THING = {"picture": "digit", "softness": 0.0}, {"picture": "thing"}
+OF_DATASET = {"digits": {"picture": "digit", "softness": 0.7}, "mnist": CRISP, "qmnist": CRISP, "emnist_digits": CRISP}
 WORK = 512  # pixels of the longer side while looking for the ink
 FINE = 80  # pixels of the digit's longer side while setting its stroke: four times MNIST's
 THINNEST, USUAL, THICKEST = 0.12, 0.135, 0.165  # strokes that MNIST and digits have in common, share of the longer side
 FRAMED = (0.075, 0.35)  # strokes of what is framed already, as MNIST's own are
 
-# The bounds here are tighter, and Pillow's words would stand between the lines of the server's log.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-
 Ink = NDArray[np.floating[Any] | np.uint8]
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-
-class PrepareError(ValueError):
-    """Why a picture cannot be prepared, in one line."""
-
-
-class TooLargeError(PrepareError):
-    """More bytes or pixels than are read."""
 
 
 def prepare(image: bytes | Image.Image, size: int = 28, softness: float = 0.0) -> Bytes:
@@ -64,18 +63,39 @@ def prepare(image: bytes | Image.Image, size: int = 28, softness: float = 0.0) -
     return softened(frame(_with_usual_stroke(cropped(ink)), size), softness)
 
 
-def prepare_for(model: "Model", image: bytes | Image.Image) -> Bytes:
-    """[C, H, W] as the model takes it: a digit where it knows digits, else the whole picture. Raises PrepareError."""
+def preparation(model: "Model") -> Mapping[str, Any]:
+    """How the images were prepared that the model learned from, as its file says.
+
+    `picture` is what they show: a `digit` in its ink, with edges of a `softness`; a `thing` by itself, grey on dark;
+    or the `whole` picture, resized by a `fit` of FITS.
+    """
+    told = model.metadata.get("preparation")
+    by_dataset: Mapping[str, Any] = OF_DATASET.get(str(model.metadata.get("dataset", "mnist")), THING)
+    return told if isinstance(told, Mapping) and told.get("picture") in ("digit", "thing", "whole") else by_dataset
+
+
+def takes_digits(model: "Model") -> bool:
+    return bool(preparation(model)["picture"] == "digit") and model.input_shape[1] == model.input_shape[2]
+
+
+def prepare_for(model: "Model", image: bytes | Image.Image, largest: int | None = None) -> Bytes:
+    """[C, H, W] as the model takes it. Raises PrepareError.
+
+    Args:
+        largest: pixels of a photograph that are read at most, instead of what a stranger may send.
+    """
+    told = preparation(model)
     channels, height, width = model.input_shape
-    dataset = model.metadata.get("dataset", "mnist")
-    if dataset in DIGITS and height == width:
-        pixels = prepare(image, height, DIGITS[dataset])
+    if told["picture"] == "whole" and channels in (1, 3):
+        return whole(image, model.input_shape, told.get("fit", "crop"), largest)
+    if takes_digits(model):
+        pixels = prepare(image, height, float(told.get("softness", 0.0)))
     else:
-        pixels = whole(image, (height, width))
+        pixels = thing(image, (height, width))
     return np.repeat(pixels[None], channels, axis=0)
 
 
-def whole(image: bytes | Image.Image, shape: tuple[int, int]) -> Bytes:
+def thing(image: bytes | Image.Image, shape: tuple[int, int]) -> Bytes:
     """The picture in grey, its aspect kept, on a dark ground: inverted where its edge is light, as clothes were."""
     grey: Bytes = np.asarray(opened(image).convert("L"))
     edge = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
@@ -183,39 +203,9 @@ def _thickened(mask: Mask, radius: float) -> Mask:
 
 def opened(image: bytes | Image.Image) -> Image.Image:
     """Decoded, upright, RGB, and no larger than the ink's finder needs."""
-    upright = _flat(_decoded(image) if isinstance(image, bytes) else image)
+    upright = flat(decoded(image, WORK) if isinstance(image, bytes) else image, _on_paper)
     step = -(-max(upright.size) // WORK)
     return upright.reduce(step) if step > 1 else upright
-
-
-def _decoded(data: bytes) -> Image.Image:
-    if len(data) > MAX_BYTES:
-        raise TooLargeError(f"the image has {len(data):,} bytes; at most {MAX_BYTES:,} are read")
-    try:
-        image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargeError(f"the image is huge; at most {max(MAX_PIXELS.values()):,} pixels are read") from error
-    except Exception as error:  # hostile bytes make Pillow raise many kinds
-        raise PrepareError("not a PNG or JPEG image") from error
-    kind = "PNG" if image.format == "PNG" else "JPEG"  # or MPO, the JPEG of phones that holds several pictures
-    largest = MAX_PIXELS[kind]
-    if image.width * image.height > largest:
-        size = f"{image.width} × {image.height}"
-        raise TooLargeError(f"the {kind} has {size} pixels; at most {largest:,} are read")
-    try:
-        image.draft("RGB", (WORK, WORK))  # lets JPEG decode straight to a smaller size
-        return ImageOps.exif_transpose(image)
-    except Exception as error:
-        raise PrepareError("the image is damaged: it cannot be decoded to its end") from error
-
-
-def _flat(image: Image.Image) -> Image.Image:
-    """RGB, 8 bits, opaque."""
-    if image.mode.startswith(("I", "F")):  # 16 bits, which Pillow would clip
-        values = np.asarray(image, np.float32)
-        unit = 257 if values.max(initial=0) > 255 else 1  # some programs keep 8 bits in them
-        image = Image.fromarray((values / unit).clip(0, 255).astype(np.uint8))
-    return _on_paper(image.convert("RGBA")) if image.has_transparency_data else image.convert("RGB")
 
 
 def _on_paper(image: Image.Image) -> Image.Image:

@@ -13,10 +13,10 @@ import numpy as np
 from serve.http.messages import Problem
 from serve.inference.limits import BATCH_IMAGES, UPLOADS
 from serve.inference.model import Images, Model
-from serve.pictures.prepare import DIGITS, PrepareError, TooLargeError, prepare_for
+from serve.pictures.prepare import PrepareError, TooLargeError, prepare_for, takes_digits
 from serve.protocol.oip import json_object
 
-PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # how PNG and JPEG begin
+PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"II*\0", b"MM\0*")  # how PNG, JPEG, WebP, TIFF begin
 OPTIONS = ("model", "weights", "layers", "ablate", "shape")  # and pictures, whatever their fields are called
 LIGHT = 200  # of the edge, from which on a ground is paper
 ACCEPTED = "a PNG or JPEG picture, multipart/form-data with pictures, application/json or application/octet-stream"
@@ -119,7 +119,7 @@ def _check(images: Images, model: Model) -> None:
         edge = np.concatenate(
             [image[:, 0].ravel(), image[:, -1].ravel(), image[..., 0].ravel(), image[..., -1].ravel()]
         )
-        if model.metadata.get("dataset", "mnist") in DIGITS and np.median(edge) > LIGHT:
+        if takes_digits(model) and np.median(edge) > LIGHT:
             raise Problem(400, "dark ink on a light ground: pixels are light ink on dark, 255 minus these")
 
 

@@ -16,7 +16,7 @@ from torchvision import datasets as torchvision
 
 from stages.core.cli.errors import UserError
 from stages.core.sources import catalogue as sources
-from stages.core.sources.catalogue import decode_idx
+from stages.core.sources.idx import decode as decode_idx
 from tests.workspace import Workspace
 
 IMAGES = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)

@@ -13,7 +13,7 @@ from tests.workspace import CLASSES, Workspace, easy_images
 def serve(monkeypatch: pytest.MonkeyPatch, images: int = 20) -> None:
     pictures, labels = easy_images(images)
     arrays = {"train_images": pictures, "train_labels": labels, "test_images": pictures, "test_labels": labels}
-    monkeypatch.setattr(sources, "read", lambda _: sources.Source(CLASSES, {"a.gz": "0" * 32}, arrays))
+    monkeypatch.setattr(sources, "read", lambda *_: sources.Source(CLASSES, {"a.gz": "0" * 32}, arrays))
 
 
 def test_a_data_set_is_published_as_plain_arrays(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_a_data_set_that_does_not_come_leaves_the_old_one(
     workspace.run("download")
     before = workspace.files()
 
-    def fail(_: str) -> None:
+    def fail(*_: object) -> None:
         raise UserError("cannot get it")
 
     monkeypatch.setattr(sources, "read", fail)

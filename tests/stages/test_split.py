@@ -18,7 +18,7 @@ def publish_raw(train: int = 200, test: int | None = 100, dataset: str = "mnist"
     arrays: dict[str, Array] = {"train_images": images, "train_labels": labels}
     if test:
         arrays["test_images"], arrays["test_labels"] = easy_images(test, seed=1)
-    datasets.publish(RAW, arrays, {"dataset": dataset, "classes": list(CLASSES)})
+    datasets.publish(RAW, arrays, {"dataset": dataset, "classes": list(CLASSES), "preparation": {}})
 
 
 def sizes() -> dict[str, int]:

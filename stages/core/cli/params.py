@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from stages.core.cli.errors import UserError
 from stages.core.cli.settings import Section, unknown
-from stages.core.data.settings import Augment, Dataset, Digits, Split, Subset
+from stages.core.data.settings import Augment, Dataset, Digits, Folder, Split, Subset
 from stages.core.training.settings import Compute, Computes, CudaCompute, Entry, Recipe
 
 PARAMS = Path("params.yaml")
@@ -32,6 +32,7 @@ class Params(Section):
     language: Literal["en", "es"]
     compute: Computes
     digits: Digits
+    folder: Folder
     split: Split
     render: Render
     models: Annotated[dict[Name, Entry], Field(min_length=1)]
@@ -125,6 +126,7 @@ def _explain(error: Any) -> str:
 
 SECTIONS: dict[str, type[Section]] = {
     "digits": Digits,
+    "folder": Folder,
     "split": Split,
     "subset": Subset,
     "render": Render,

@@ -1,5 +1,6 @@
 """The images and labels on disk: two safetensors files, with what they are in the metadata of the file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,26 +16,35 @@ from stages.core.cli.paths import SPLIT
 
 SETS = ("train", "validation", "test")
 
+AT_ONCE = 1000  # images that are floats at a time
+
 Array = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """`images` [N, 1, H, W], light on dark, 0–255; `labels` [N]."""
+    """`images` [N, C, H, W], 0–255; `labels` [N]; and where they are known, whose image each is, and its file."""
 
     images: Array
-    labels: Array
+    labels: NDArray[Any]
+    groups: NDArray[Any] | None = None
+    names: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def only(self, part: NDArray[Any]) -> "LabelledImages":
+        """Those with the given numbers."""
+        groups, names = (None if held is None else held[part] for held in (self.groups, self.names))
+        return LabelledImages(self.images[part], self.labels[part], groups, names)
 
-def publish(folder: Path, arrays: dict[str, Array], metadata: dict[str, Any]) -> None:
+
+def publish(folder: Path, arrays: Mapping[str, NDArray[Any]], metadata: dict[str, Any]) -> None:
     """`images.safetensors` and `dataset.json`, whose `sha256` is that of the arrays' bytes."""
     hashes = {name: files.sha256(np.ascontiguousarray(array).tobytes()) for name, array in sorted(arrays.items())}
     metadata = metadata | {"sha256": files.sha256(files.json_bytes(hashes)), "arrays": hashes}
     with files.fresh_folder(folder) as fresh:
-        files.write(fresh / "images.safetensors", save(arrays))
+        files.write(fresh / "images.safetensors", save(dict(arrays)))
         files.write_json(fresh / "dataset.json", metadata)
 
 
@@ -76,7 +86,10 @@ def resize(images: Array, size: int) -> Array:
     if images.shape[-1] == size:
         return images
     weights = _bilinear(images.shape[-1], size)
-    resized: Array = np.rint(weights @ images.astype(np.float32) @ weights.T).astype(np.uint8)
+    resized = np.empty((*images.shape[:-2], size, size), np.uint8)
+    for start in range(0, len(images), AT_ONCE):
+        some = images[start : start + AT_ONCE].astype(np.float32)
+        resized[start : start + AT_ONCE] = np.rint(weights @ some @ weights.T)
     return resized
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from stages.core.cli.settings import Count, Section, Share
 
-Dataset = Literal["digits", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits"]
+Dataset = Literal["digits", "mnist", "fashion_mnist", "kmnist", "qmnist", "emnist_digits", "cifar10", "idx", "folder"]
 
 
 class Augment(Section):
@@ -28,6 +28,15 @@ class Digits(Section):
     augment: Augment
 
 
+class Folder(Section):
+    path: Annotated[str, Field(min_length=1)]
+    image_size: Annotated[int, Field(ge=8, le=512)] | None
+    fit: Literal["crop", "pad", "stretch"]
+    channels: Literal[1, 3] | None
+    classes: Annotated[list[str], Field(min_length=2)] | None
+    test_share: Share
+
+
 class Subset(Section):
     train: Count | None
     validation: Count | None
@@ -37,5 +46,5 @@ class Subset(Section):
 class Split(Section):
     validation_from: Literal["train", "test"]
     validation_share: Share
-    image_size: Annotated[int, Field(ge=8, le=512)]
+    image_size: Annotated[int, Field(ge=8, le=512)] | None
     subset: Subset

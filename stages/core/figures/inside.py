@@ -29,7 +29,7 @@ class LayerActivations:
     numbers: list[int]
     """Of the images within the test set."""
     images: NDArray[np.uint8]
-    """[N, 1, H, W]"""
+    """[N, C, H, W]"""
     actual: list[str]
 
     @cached_property
@@ -93,7 +93,7 @@ def feature_maps(looked: LayerActivations, index: int, t: Translator) -> Figure:
     title = t("feature_maps", network=looked.network, image=looked.numbers[index])
     figure, body = page(title, note, height=sum(heights) + HEAD * len(heights) + 1.0)
     first, *middle, last = body.subplots(len(heights), 1, height_ratios=[height + HEAD for height in heights])
-    panels.show(first, looked.images[index], 1)
+    panels.show(first, panels.pictures(looked.images[index : index + 1]), 1)
     _head(first, f"{t('image')}  {'×'.join(map(str, looked.images.shape[2:]))}")
     for axes, layer, value in zip(middle, looked.layers, values, strict=True):
         _head(axes, layer.name, _details(layer, value, t))
@@ -154,7 +154,7 @@ def compared(looked: LayerActivations, layer: Layer, t: Translator) -> Figure:
     above, below = body.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     scale = panels.scale_of(values)
     for index, (left, right) in enumerate(above.subplots(count, 2, squeeze=False, width_ratios=[1, 8])):
-        panels.show(left, looked.images[index], 1)
+        panels.show(left, panels.pictures(looked.images[index : index + 1]), 1)
         left.set_title(looked.named(index, t), size=9)
         image = panels.show(right, values[index, :shown], _columns(values[0, :shown]), scale)
         panels.add_colorbar(image, t)

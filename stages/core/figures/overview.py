@@ -38,7 +38,7 @@ def overview(
     """
     outcomes = [Outcome.read(network, metadata) for network in models]
     yield "samples", samples(datasets.load("train"), metadata, t)
-    yield "edge_filter", edge_filter(datasets.load("test").images[image, 0], t)
+    yield "edge_filter", edge_filter(grey(datasets.load("test").images[image]), t)
     yield "accuracy_by_class", accuracy_by_class(outcomes, t)
     yield "comparison", comparison(rows, outcomes, t)
 
@@ -49,18 +49,25 @@ def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -
     note = t("samples_note", count=len(classes), **counts)
     figure, body = page(t("samples", dataset=metadata["dataset"]), note, height=max(5.5, 1.4 + 0.42 * len(classes)))
     first, by_class = body.subplots(1, 2)
-    images, labels = train.images[:FIRST, 0], train.labels[:FIRST]
+    everything, labels = panels.pictures(train.images), train.labels[:FIRST]
+    images = everything[:FIRST]
     panels.show(first, images, 4, labels=[clipped(classes[label]) for label in labels])
     first.set_title(t("first_images", count=len(images)), weight="bold")
     rows = np.full((len(classes), OF_EACH, *images.shape[1:]), panels.EMPTY)
     for label in range(len(classes)):
-        found = train.images[train.labels == label, 0][:OF_EACH]
+        found = everything[np.flatnonzero(train.labels == label)[:OF_EACH]]
         rows[label, : len(found)] = found
     height = panels.show(by_class, rows.reshape(-1, *images.shape[1:]), OF_EACH).get_size()[0] / len(classes)
     for label, name in enumerate(classes):
         by_class.text(-5, (label + 0.5) * height, clipped(name), ha="right", va="center")
     by_class.set_title(t("by_class", count=OF_EACH), weight="bold")
     return figure
+
+
+def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[H, W] of [C, H, W]."""
+    plane: NDArray[np.uint8] = image.mean(axis=0).astype(np.uint8)
+    return plane
 
 
 def correlate(image: NDArray[np.uint8], kernel: NDArray[Any]) -> panels.Floats:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
+from matplotlib.colors import Colormap, to_rgb
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
@@ -38,7 +38,7 @@ def scale_of(values: Floats) -> Scale:
 
 def mosaic(pictures: NDArray[Any], columns: int, label: float = 0) -> NDArray[np.float64]:
     """[N, H, W] in rows of `columns`: NaN frames each, `EMPTY` is the rest, such as `label` heights below each."""
-    factor = -(-SIDE // pictures.shape[-1])
+    factor = -(-SIDE // pictures.shape[2])
     large = pictures.repeat(factor, axis=1).repeat(factor, axis=2).astype(np.float64)
     framed = np.pad(large, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
     missing, below, beside = -len(pictures) % columns, round(label * large.shape[1]), round(label * large.shape[2] / 4)
@@ -48,11 +48,22 @@ def mosaic(pictures: NDArray[Any], columns: int, label: float = 0) -> NDArray[np
     return rows.reshape(count // columns * height, columns * width)
 
 
+def in_colour(planes: Sequence[Floats]) -> Floats:
+    """[H, W, 1 or 3], from 0 to 1, of each plane of mosaics: frames are faint, the rest is white."""
+    whole = np.stack(planes, axis=-1) / 255
+    whole[np.isnan(planes[0])] = to_rgb(FAINT)[: len(planes)]
+    return whole.clip(0, 1)
+
+
 def show(
     axes: Axes, pictures: NDArray[Any], columns: int, scale: Scale = PIXELS, labels: Sequence[str] = ()
 ) -> AxesImage:
-    """[N, H, W] in rows of `columns`, a label below each."""
-    values = mosaic(pictures, columns, LABEL if labels else 0)
+    """[N, H, W], or [N, 3, H, W] in colour, in rows of `columns`, a label below each."""
+    below = LABEL if labels else 0
+    if pictures.ndim == 4:
+        values = in_colour([mosaic(plane, columns, below) for plane in pictures.swapaxes(0, 1)])
+    else:
+        values = mosaic(pictures, columns, below)
     width, height = values.shape[1] / columns, values.shape[0] / -(-len(pictures) // columns)
     for number, text in enumerate(labels):
         place = (width * (number % columns + 0.5), height * (number // columns + 1.03 / (1 + LABEL)))
@@ -60,6 +71,18 @@ def show(
     axes.set_axis_off()
     axes.set_anchor("NW")
     return axes.imshow(values, cmap=scale.colours, vmin=scale.low, vmax=scale.high)
+
+
+def pictures(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """[N, C, H, W] as `show` takes them: one plane of grey has no channels."""
+    return images if images.shape[1] == 3 else images[:, 0]
+
+
+def show_image(axes: Axes, image: NDArray[np.uint8]) -> AxesImage:
+    """[C, H, W] as the network gets it: in grey, light on dark, or in colour."""
+    if len(image) == 3:
+        return axes.imshow(image.transpose(1, 2, 0))
+    return axes.imshow(image[0], cmap=PIXELS.colours, vmin=PIXELS.low, vmax=PIXELS.high)
 
 
 def add_colorbar(image: AxesImage, t: Translator, height: float = 1) -> None:

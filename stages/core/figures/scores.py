@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from stages.core.figures import panels
 from stages.core.figures.outcome import Outcome
-from stages.core.figures.style import GRAYS, ORANGE, WIDTH, page
+from stages.core.figures.style import ORANGE, WIDTH, page
 from stages.core.figures.words import Translator, clipped
 
 MISTAKES = 15
@@ -43,7 +43,7 @@ def shades(table: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def mistakes(outcome: Outcome, images: NDArray[np.uint8], t: Translator) -> Figure:
-    """`images` [N, H, W] of the whole test set."""
+    """`images` [N, C, H, W] of the whole test set."""
     wrong = [row for row in outcome.predictions if row["actual"] != row["predicted"]]
     surest = sorted(wrong, key=lambda row: (-float(row["confidence"]), int(row["image"])))[:MISTAKES]
     counts = {"wrong": t.count(len(wrong)), "count": t.count(len(outcome.predictions))}
@@ -54,7 +54,7 @@ def mistakes(outcome: Outcome, images: NDArray[np.uint8], t: Translator) -> Figu
     )
     for number, row in enumerate(surest, start=1):
         axes = body.add_subplot(rows, ACROSS, number)
-        axes.imshow(images[int(row["image"])], cmap=GRAYS, vmin=0, vmax=255)
+        panels.show_image(axes, images[int(row["image"])])
         axes.set(xticks=[], yticks=[])
         axes.set_title(clipped(row["actual"], 18), loc="center")
         answer = f"{clipped(row['predicted'])}  {t.probability(float(row['confidence']), 0)}"
