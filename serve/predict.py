@@ -1,10 +1,12 @@
-"""Say which digit a picture shows.
+"""Say what a picture shows.
 
     python -m serve predict digit.png photo.jpg            by the champion
     python -m serve predict digit.png --model lenet_28     by a network of models/
     python -m serve predict digit.png --model ~/net.onnx   by any ONNX file that `make` exports
     python -m serve predict --json - < digit.png           one JSON document; - is the standard input
+    python -m serve predict photos/ --out answers.csv      all of a folder, on all cores: .csv, .jsonl, .parquet
 
+A run with --out that was stopped goes on where it ended when it is started again.
 Exit codes: 0 all answered, 2 a picture or the model cannot be used (the other pictures are answered).
 """
 
@@ -28,6 +30,8 @@ def main(argv: list[str]) -> int:
     except ModelError as error:
         _complain(str(error))
         return 2
+    if arguments.out:
+        return _into(arguments.out, model, arguments.files)
     if arguments.json:
         answers = list(_answers(model, arguments.files))
         print(json.dumps(answers, ensure_ascii=False, indent=1))
@@ -41,9 +45,10 @@ def _parser() -> argparse.ArgumentParser:
         "python -m serve predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="PNG or JPEG pictures, each of one digit; - for standard input")
+    add("files", nargs="+", metavar="FILE", help="pictures, or with --out folders of them; - for standard input")
     add("--model", default="champion", metavar="NAME|FILE", help="a network of the directory, or an ONNX file")
     add("--models", type=Path, default=Path("models"), metavar="DIR", help="directory of ONNX files (default: models)")
+    add("--out", type=Path, metavar="FILE", help="write a table: name, label, confidence, doubt, error")
     add("--json", action="store_true", help="print a JSON list instead of a table")
     return parser
 
@@ -62,6 +67,21 @@ def _model(name: str, directory: Path) -> Model:
         advice = f"choose from {known}" if known else "run `make` to train some, or name an ONNX file"
         raise ModelError(f"there is no {path}; {advice}")
     return Model.load(path)
+
+
+def _into(out: Path, model: Model, places: list[str]) -> int:
+    from serve import batch
+
+    try:
+        return 2 if batch.run(model, places, out, _complain) else 0
+    except batch.BatchError as error:
+        _complain(str(error))
+    except OSError as error:
+        _complain(f"cannot write {out}: {error.strerror}")
+    except KeyboardInterrupt:
+        _complain("interrupted: the same command goes on from here")
+        return 130
+    return 2
 
 
 def _answers(model: Model, files: Iterable[str]) -> Iterator[dict[str, Any]]:
