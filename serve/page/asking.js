@@ -54,10 +54,12 @@ export class Asking {
 
   async #imageFor(side) {
     const { base, strokes } = this.pad.drawing;
-    const isGrey = side.shape[0] === 1;
+    const count = side.shape.reduce((a, b) => a * b);
     if (base?.kind === "picture") return photograph(side.name, strokes.length ? this.pad.png() : base.png);
-    if (base && !strokes.length && isGrey && base.size === side.size) return base.pixels;
-    if (base?.kind === "sample" && !strokes.length && isGrey) return this.gallery.pixels(base.number, side.size);
+    if (base && !strokes.length && base.size === side.size && base.pixels.length === count) return base.pixels;
+    const isSample = base?.kind === "sample" && !strokes.length;
+    const sample = isSample ? await this.gallery.pixels(base.number, side.size) : [];
+    if (sample.length === count) return sample;
     const board = { data: this.pad.picture(), height: SIDE, width: SIDE };
     return prepared(board, side.shape, side.about.metadata.dataset);
   }

@@ -87,6 +87,13 @@ export function paintGrey(values, words) {
   for (let index = 0; index < values.length; index++) words[index] = GREYS[Math.round(values[index])];
 }
 
+/** Planes of red, green and blue. */
+export function paintColour(values, words) {
+  const count = words.length;
+  for (let index = 0; index < count; index++)
+    words[index] = packed([values[index], values[index + count], values[index + 2 * count]]);
+}
+
 /** A colour, and one that is legible on it. */
 export function swatch(value, range) {
   const colour = chosen.colours[stepOf(value, range)];

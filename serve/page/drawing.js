@@ -1,6 +1,6 @@
 /** A drawing: an image to start from, or none, and strokes on it; with every earlier state, to undo. */
 
-import { paintGrey } from "./colours.js";
+import { paintColour, paintGrey } from "./colours.js";
 
 export const SIDE = 112; // pixels of the picture that the server gets
 export const BOARD = { left: 0, top: 0, side: 1 };
@@ -149,7 +149,7 @@ function drawBase(context, base, side) {
   );
 }
 
-/** Grey pixels as a small canvas. */
+/** Pixels in grey, or in planes of red, green and blue, as a small canvas. */
 export function pixelCanvas(pixels, size) {
   const canvas = document.createElement("canvas");
   putPixels(canvas, pixels, size);
@@ -160,7 +160,9 @@ export function pixelCanvas(pixels, size) {
 export function putPixels(canvas, pixels, size) {
   if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
   const image = new ImageData(size, size);
-  paintGrey(pixels.subarray(0, size * size), new Uint32Array(image.data.buffer));
+  const words = new Uint32Array(image.data.buffer);
+  if (pixels.length === 3 * size * size) paintColour(pixels, words);
+  else paintGrey(pixels.subarray(0, size * size), words);
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
@@ -180,7 +182,7 @@ export function toLink(drawing, prepared) {
   const { base } = drawing;
   if (base?.kind === "sample") parameters.set("t", base.number);
   else if (base?.kind === "pixels") parameters.set("i", base64(base.pixels));
-  else if (base && prepared) return new URLSearchParams({ i: base64(prepared) });
+  else if (base && prepared && isSquare(prepared.length)) return new URLSearchParams({ i: base64(prepared) });
   const bytes = drawing.strokes.flatMap(packed);
   if (bytes.length) parameters.set("s", base64(bytes));
   return parameters;

@@ -9,6 +9,7 @@ import { Survey } from "./survey.js";
 const PAGE = 24;
 const SIZE = 28;
 const BIT = 300; // ms of looking through test images, until what was found so far is shown
+const SIZE_OF_PHOTOGRAPHS = 64;
 
 export class Gallery {
   #facts = null;
@@ -120,7 +121,7 @@ export class Gallery {
   async thumbs(numbers, captionOf) {
     await this.#fetch(numbers);
     return numbers.map((number) => {
-      const canvas = pixelCanvas(this.#images.get(number), SIZE);
+      const canvas = pixelCanvas(this.#images.get(number), this.#size);
       const button = h(
         "button",
         {
@@ -139,7 +140,7 @@ export class Gallery {
   async #fetch(numbers) {
     const missing = numbers.filter((number) => !this.#images.has(number));
     if (!missing.length) return;
-    const found = await sampleImages(missing, SIZE);
+    const found = await sampleImages(missing, this.#size);
     missing.forEach((number, index) => this.#images.set(number, found[index]));
   }
 
@@ -150,7 +151,11 @@ export class Gallery {
       return this.failure(error);
     }
     if (this.dialog.open) this.dialog.close();
-    this.choose(number, this.#images.get(number), SIZE);
+    this.choose(number, this.#images.get(number), this.#size);
+  }
+
+  get #size() {
+    return document.documentElement.classList.contains("photographs") ? SIZE_OF_PHOTOGRAPHS : SIZE;
   }
 
   /** A test image of a class, another one each time. */

@@ -38,6 +38,7 @@ export function translate(within) {
   for (const element of findAll("[data-t]", within)) element.textContent = t(element.dataset.t);
   for (const element of findAll("[data-t-label]", within))
     element.setAttribute("aria-label", t(element.dataset.tLabel));
+  for (const element of findAll("[data-t-placeholder]", within)) element.placeholder = t(element.dataset.tPlaceholder);
   for (const element of findAll("[data-t-title]", within)) element.title = t(element.dataset.tTitle);
 }
 

@@ -142,6 +142,7 @@ class Page {
 
   #hint() {
     const { classes, metadata } = this.sides[0]?.about ?? {};
+    if (this.pad.closed) return t("draw.hint.photograph");
     if (!classes || classes.every((name) => /^\d$/.test(name))) return t("draw.hint");
     return t("draw.hint.other", { dataset: metadata.dataset ?? "", classes: classes.slice(0, 3).join(", ") });
   }
@@ -186,11 +187,19 @@ class Page {
 
   async #compare() {
     this.notices.hide("gone");
+    this.#openOrClosePad();
     this.#describeDrawing();
     this.panel.close();
     this.columns.layOut(this.sides);
     this.#noteOff();
     await this.ask(performance.now());
+  }
+
+  /** What takes whole pictures is shown pictures: nobody draws a photograph. */
+  #openOrClosePad() {
+    this.pad.closed = this.sides.some(({ about }) => about?.metadata.preparation?.picture === "whole");
+    document.documentElement.classList.toggle("photographs", this.pad.closed);
+    if (this.pad.closed && this.drawing.strokes.length) this.pad.clear();
   }
 
   #answered(side, { blank, at, settled }) {

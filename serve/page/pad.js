@@ -13,6 +13,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 export class Pad {
   brush = 0.075; // share of the side
   erasing = false;
+  closed = false; // pictures alone come on it
   #cursor = { x: 9, y: 5, down: false, shown: false };
   #field = null;
   #pointer = null;
@@ -53,7 +54,7 @@ export class Pad {
   // Pointer
 
   #down(event) {
-    if (this.#pointer !== null || event.button > 0) return; // one finger draws, others do nothing
+    if (this.closed || this.#pointer !== null || event.button > 0) return; // one finger draws, others do nothing
     this.#lift();
     this.#show(false);
     this.#pointer = event.pointerId;
@@ -92,6 +93,7 @@ export class Pad {
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { key } = event;
+    if (this.closed && (ARROWS[key] || key === " ")) return;
     if (ARROWS[key]) this.#step(ARROWS[key], event);
     else if (key === " ") this.#cursor.down ? this.#lift(event) : this.#lower(this.erasing, event);
     else if (key === "Delete" || key === "Backspace") this.clear();

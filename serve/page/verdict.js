@@ -9,6 +9,9 @@ const SURE = [
   [0.5, "verdict.unsure"],
   [0, "verdict.guess"],
 ];
+const FEW = 12; // classes that are all shown; of more, the likeliest and those searched for
+const LIKELIEST = 5;
+const LONG = 10; // letters of a name that is not set large
 const SAID_AFTER = 500; // ms without a new answer, then it is read out
 
 export class Verdict {
@@ -18,22 +21,28 @@ export class Verdict {
   #headlines = 0;
   #labels = [];
   #sentences = [];
+  #shown = [];
 
   constructor() {
     this.big = find("#verdict-big");
     this.words = find("#verdict-words");
     this.list = find("#bars");
     this.live = find("#live");
+    this.search = find("#bars-search");
+    this.search.addEventListener("input", () => this.#shown.length && this.#chooseRows(this.#shown[0]));
   }
 
   /** Sides with answers, or none at all for an empty drawing. */
   show(sides) {
     const answered = sides.filter((side) => side.answer);
+    this.#shown = answered;
     this.#layOut(answered);
     find("#verdict").classList.toggle("empty", !answered.length);
     if (!answered.length) return this.#sayNothing();
+    this.#chooseRows(answered[0]);
     answered.forEach((side, index) => {
       say(this.#labels[index], side.answer.label);
+      this.#labels[index].classList.toggle("long", side.answer.label.length > LONG);
       this.#tell(this.#sentences[index], side, answered.length > 1);
       this.#fill(side, index);
     });
@@ -91,6 +100,20 @@ export class Verdict {
         );
       }),
     );
+  }
+
+  /** Of many classes the likeliest, in order, or those whose names hold what is searched for. */
+  #chooseRows({ answer: { probabilities, classes } }) {
+    this.search.hidden = classes.length <= FEW;
+    if (this.search.hidden) return;
+    const wanted = this.search.value.trim().toLocaleLowerCase();
+    const order = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+    const shown = wanted ? order.filter((index) => classes[index].toLocaleLowerCase().includes(wanted)) : order;
+    const place = new Map(shown.slice(0, LIKELIEST).map((index, at) => [index, at]));
+    [...this.list.children].forEach((row, index) => {
+      row.hidden = !place.has(index);
+      row.style.order = place.get(index) ?? "";
+    });
   }
 
   #fill({ answer, untouched }, side) {
