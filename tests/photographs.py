@@ -1,4 +1,4 @@
-"""Photographs of one's own, made of shapes and noise: python -m tests.photographs FOLDER [COUNT [SIDE]]."""
+"""Photographs of one's own, made of shapes and noise: python -m tests.photographs FOLDER COUNT SIDE."""
 
 import sys
 from collections.abc import Iterator
@@ -43,4 +43,4 @@ def write(folder: Path, count: int, side: int = 40, ending: str = "jpg", seed: i
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    write(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
