@@ -1,13 +1,12 @@
-/** Where networks, test images and words come from: a server, or a page written to disk that holds them all.
+/** Where networks and test images come from: a server, or a page written to disk that holds them.
  *
  * Every address is relative, so that the page works behind any prefix.
  */
 
+import { isAlone, site } from "./home.js";
 import { anotherKey, currentKey } from "./key.js";
 import { resizedBytes } from "./resample.js";
 
-const site = globalThis.cifraSite ?? null; // {models: {name: {about, network}}, facts, images, words}: see serve/site.py
-export const isAlone = Boolean(site);
 const AT_ONCE = 64; // test images in one request
 
 export class ServerError extends Error {
@@ -77,7 +76,7 @@ export async function samples() {
 
 /** Pixels of test images, one Uint8Array each. */
 export async function sampleImages(numbers, size) {
-  if (site) return numbers.map((number) => resizedBytes(imageOnDisk(number), size));
+  if (site) return Promise.all(numbers.map(async (number) => resizedBytes(await imageOnDisk(number), size)));
   const parts = [];
   for (let start = 0; start < numbers.length; start += AT_ONCE)
     parts.push(...(await someImages(numbers.slice(start, start + AT_ONCE), size)));
@@ -93,17 +92,17 @@ async function someImages(numbers, size) {
 
 let unpacked = null;
 
-function imageOnDisk(number) {
-  unpacked ??= bytesOf(site.images);
-  const each = unpacked.length / site.facts.labels.length;
-  if (!(number < site.facts.labels.length)) throw new ServerError("missing");
-  return unpacked.subarray(number * each, (number + 1) * each);
+async function imageOnDisk(number) {
+  if (!(number < site.facts?.labels.length)) throw new ServerError("missing");
+  unpacked ??= inflated(bytesOf(site.images));
+  const images = await unpacked;
+  const each = images.length / site.facts.labels.length;
+  return images.subarray(number * each, (number + 1) * each);
 }
 
-/** The words of a language. */
-export async function words(language) {
-  if (site) return site.words[language];
-  return (await fetch(new URL(`./locales/${language}.json`, import.meta.url))).json();
+async function inflated(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 const JOBS = 2; // so that a photograph on its way does not hold up the next stroke

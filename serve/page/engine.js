@@ -1,6 +1,6 @@
 /** Runs networks: in a thread of their own, or, where the page was opened from disk and gets none, here. */
 
-import { isAlone } from "./api.js";
+import { isAlone } from "./home.js";
 import { Model } from "./model.js";
 
 const here = new Map(); // models by version

@@ -1,7 +1,7 @@
 /** Words and numbers in the reader's language. */
 
-import { words as wordsOf } from "./api.js";
 import { findAll, h, remembered } from "./dom.js";
+import { site } from "./home.js";
 
 export const LANGUAGES = ["en", "es"];
 let language = "en";
@@ -18,7 +18,7 @@ export function preferredLanguage() {
 }
 
 export async function useLanguage(name) {
-  words = await wordsOf(name);
+  words = site?.words[name] ?? (await (await fetch(new URL(`./locales/${name}.json`, import.meta.url))).json());
   language = name;
   document.documentElement.lang = name;
   translate(document);

@@ -8,6 +8,7 @@ import { Drawing, toLink } from "./drawing.js";
 import { find, say } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { preferredLanguage, t, translate, useLanguage } from "./i18n.js";
+import { isAlone } from "./home.js";
 import { Memory } from "./memory.js";
 import { Notices } from "./notices.js";
 import { Pad } from "./pad.js";
@@ -28,6 +29,7 @@ class Page {
 
   async start() {
     await useLanguage(preferredLanguage());
+    document.documentElement.classList.toggle("alone", isAlone);
     this.#build();
     this.#listen();
     this.#describeDrawing();
@@ -176,7 +178,7 @@ class Page {
     const parameters = toLink(this.drawing, this.#preparedImage());
     parameters.set("m", this.sides[0]?.name ?? "");
     if (this.sides[1]) parameters.set("c", this.sides[1].name);
-    return `${location.origin}${location.pathname}#${parameters}`;
+    return `${location.href.split(/[?#]/)[0]}#${parameters}`;
   }
 
   #preparedImage() {

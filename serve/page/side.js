@@ -1,7 +1,8 @@
 /** One network at work on the drawing, in this browser; what is stale is dropped. */
 
-import { Latest, isAlone, metadata, network } from "./api.js";
+import { Latest, metadata, network } from "./api.js";
 import { opened, run } from "./engine.js";
+import { isAlone } from "./home.js";
 import { sizeOf } from "./network.js";
 
 const LOOK = 10_000; // ms between two looks, while somebody draws, whether the server has a newer version
