@@ -94,7 +94,7 @@ def _samples(models: list[Model]) -> dict[str, Any]:
     try:
         found: Samples = samples.find([*folders, *(folder.parent / "samples" for folder in folders)])
     except SamplesError:
-        return {"facts": None, "images": ""}
+        return {"facts": None, "images": "", "planes": 1}
     facts = json.loads(found.facts)
     facts["labels"] = facts["labels"][:IMAGES]
     known = {model.sha256 for model in models}
@@ -103,7 +103,11 @@ def _samples(models: list[Model]) -> dict[str, Any]:
         for name, record in facts["networks"].items()
         if record["sha256"] in known
     }
-    return {"facts": facts, "images": _text(zlib.compress(np.asarray(found.images[:IMAGES]).tobytes(), 9))}
+    return {
+        "facts": facts,
+        "planes": found.images.shape[1],
+        "images": _text(zlib.compress(np.asarray(found.images[:IMAGES]).tobytes(), 9)),
+    }
 
 
 def _text(data: bytes) -> str:

@@ -76,7 +76,7 @@ export async function samples() {
 
 /** Pixels of test images, one Uint8Array each. */
 export async function sampleImages(numbers, size) {
-  if (site) return Promise.all(numbers.map(async (number) => resizedBytes(await imageOnDisk(number), size)));
+  if (site) return Promise.all(numbers.map(async (number) => resizedBytes(await imageOnDisk(number), size, site.planes)));
   const parts = [];
   for (let start = 0; start < numbers.length; start += AT_ONCE)
     parts.push(...(await someImages(numbers.slice(start, start + AT_ONCE), size)));

@@ -61,7 +61,7 @@ export class Asking {
     const sample = isSample ? await this.gallery.pixels(base.number, side.size) : [];
     if (sample.length === count) return sample;
     const board = { data: this.pad.picture(), height: SIDE, width: SIDE };
-    return prepared(board, side.shape, side.about.metadata.dataset);
+    return prepared(board, side.shape, side.model.preparation);
   }
 
   succeeded() {

@@ -6,23 +6,23 @@
 
 import { blurred, resized } from "./resample.js";
 
-const SOFTNESS = { digits: 0.7, mnist: 0, qmnist: 0, emnist_digits: 0 }; // deviation of the edges, in pixels of 28
 const FINE = 80; // pixels of the digit's longer side while setting its stroke
 const [THINNEST, USUAL, THICKEST] = [0.12, 0.135, 0.165]; // strokes, share of the longer side
 const CELLS = 128; // along the longer side, at which blobs are told apart
 const FAINTEST = 6; // grey levels that ink must stand out by
 
-/** Pixels [C, H, W] for a network that knows such a data set; null where there is no ink. */
-export function prepared(picture, [channels, height, width], dataset = "mnist") {
-  const isDigit = dataset in SOFTNESS && height === width;
-  const pixels = isDigit ? digit(picture, height, SOFTNESS[dataset]) : whole(picture, [height, width]);
+/** Pixels [C, H, W] for a network that learned from pictures of a `digit`, its edges of a softness, or of a `thing`;
+ * null where there is no ink. */
+export function prepared(picture, [channels, height, width], { picture: kind, softness = 0 }) {
+  const isDigit = kind === "digit" && height === width;
+  const pixels = isDigit ? digit(picture, height, softness) : thing(picture, [height, width]);
   if (!pixels || channels === 1) return pixels;
   const all = new Uint8Array(channels * pixels.length);
   for (let channel = 0; channel < channels; channel++) all.set(pixels, channel * pixels.length);
   return all;
 }
 
-export function digit(picture, size, softness) {
+function digit(picture, size, softness) {
   const ink = separate(picture);
   if (!ink) return null;
   return softened(frame(withUsualStroke(cropped(ink)), size), size, softness);
@@ -285,8 +285,8 @@ const flipped = (mask) => ({ ...mask, data: mask.data.map((value) => 1 - value) 
 
 // What is no digit
 
-/** The picture whole, its aspect kept, on a dark ground: inverted where its edge is light. */
-function whole({ data, height, width }, shape) {
+/** The whole picture, its aspect kept, on a dark ground: inverted where its edge is light. */
+function thing({ data, height, width }, shape) {
   const edges = [];
   data.forEach((value, at) => {
     const [y, x] = [Math.floor(at / width), at % width];

@@ -9,12 +9,18 @@ export function resized({ data, height, width }, [rows, columns]) {
   return { data: transposed(tall, columns, rows), height: rows, width: columns };
 }
 
-/** A square of bytes at another size, to the same bytes as Pillow makes of it. */
-export function resizedBytes(data, size) {
-  const before = Math.sqrt(data.length);
+/** Square planes of bytes at another size, to the same bytes as Pillow makes of them. */
+export function resizedBytes(data, size, planes = 1) {
+  const before = Math.sqrt(data.length / planes);
   if (before === size) return data;
-  const wide = alongRows(data, before, before, size);
-  return transposed(alongRows(transposed(wide, before, size), size, before, size), size, size);
+  const wide = alongRows(data, planes * before, before, size);
+  const found = new Uint8Array(planes * size * size);
+  for (let plane = 0; plane < planes; plane++) {
+    const part = wide.subarray(plane * before * size, (plane + 1) * before * size);
+    const tall = alongRows(transposed(part, before, size), size, before, size);
+    found.set(transposed(tall, size, size), plane * size * size);
+  }
+  return found;
 }
 
 const UNIT = 2 ** 22; // of a weight where bytes are resized, in whole numbers

@@ -2,7 +2,8 @@
 
 `CIF1`, the length of the JSON as uint32, the JSON, then the weights as raw little-endian bytes:
 
-    {"version", "network", "classes", "shape": [C, H, W], "answer": name of the layer with the probabilities,
+    {"version", "network", "classes", "shape": [C, H, W], "preparation": how pictures are made into images,
+     "answer": name of the layer with the probabilities,
      "layers": [as /explain has them, "weights": {"weight": {"datatype", "shape", "offset"}}],
      "novelty": [the same for what tells whether an image looks like no class]}
 
@@ -22,6 +23,7 @@ from serve.inference.check import NOVELTY, PROBABILITIES
 from serve.inference.graph import Constants, constants_of, options_of, weights_of
 from serve.inference.layers import Layer
 from serve.inference.model import Model, ModelError
+from serve.pictures.prepare import preparation
 from serve.protocol.answers import inspector_of
 
 MAGIC = b"CIF1"
@@ -52,6 +54,7 @@ def packed(model: Model, half: bool = False) -> bytes:
         "network": model.network,
         "classes": model.classes,
         "shape": model.input_shape,
+        "preparation": dict(preparation(model)),
         "answer": next(layer.name for layer in inspector.layers if layer.value == PROBABILITIES),
         "layers": [described(layer, inspector.weights(layer.name)) for layer in inspector.layers],
         "novelty": [described(*each) for each in novelty(model, inspector.layers)],
