@@ -159,6 +159,13 @@ export class Columns {
     scrollBy(0, top() - before);
   }
 
+  /** The pinned unit gives way to another of its map. */
+  walk(side, layer, unit) {
+    this.#pinned = { side, layer, unit };
+    this.panel.move(unit);
+    this.#light(this.#pinned);
+  }
+
   viewOf(side, name) {
     return this.#columns.get(side)?.views.find(({ layer }) => layer.name === name);
   }

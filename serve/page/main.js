@@ -63,6 +63,7 @@ class Page {
     this.memory = new Memory(this.pad, this.gallery, () => this.#preparedImage());
     this.panel = new Panel({
       go: (side, layer, unit) => this.columns.pin(side, layer, unit),
+      walk: (side, layer, unit) => this.columns.walk(side, layer, unit),
       close: (selected) => this.columns.unpin(selected),
       switch: (side, layer, unit, off) => this.#switch(side, layer, unit, off),
       strongest: (element, side, layer, unit) => this.gallery.showStrongest(element, side, layer, unit),

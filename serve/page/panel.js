@@ -1,12 +1,12 @@
 /** How one number came to be, and what its filter is after. */
 
 import { derivation } from "./arithmetic.js";
-import { largest } from "./colours.js";
 import { find, h, link } from "./dom.js";
-import { draw, kernelOf } from "./figures.js";
+import { kernelOf } from "./figures.js";
 import { number, t } from "./i18n.js";
 import { unitName } from "./layerview.js";
-import { isMaps, positionOf, sizeOf, unitAt } from "./network.js";
+import { isMaps, positionOf, sizeOf } from "./network.js";
+import { Walk } from "./walk.js";
 import { derivationInWords } from "./why.js";
 
 const ELEMENTWISE = ["normalized", "activation", "identity", "reshape"]; // of one number one number
@@ -15,9 +15,10 @@ export class Panel {
   selected = null; // {side, layer (its name), unit}
   #open = new Set();
 
-  /** Told of: go(side, layer, unit), close(), switch(side, layer, unit, off), strongest(element, side, layer, unit). */
+  /** Told of: go(side, layer, unit), walk(side, layer, unit) within a map, close(), switch(side, layer, unit, off), strongest(element, side, layer, unit). */
   constructor(told) {
     this.told = told;
+    this.walk = new Walk((...place) => told.walk(...place));
     this.element = find("#panel");
     this.body = find("#panel-body");
     this.title = find("#panel-title");
@@ -38,8 +39,15 @@ export class Panel {
     if (focus) this.title.focus();
   }
 
+  /** To another unit of the same layer: what is open stays open. */
+  move(unit) {
+    this.selected.unit = unit;
+    this.render();
+  }
+
   close() {
     if (!this.isOpen) return;
+    this.walk.hide();
     this.element.hidden = true;
     document.documentElement.classList.remove("with-panel");
     this.told.close(this.selected);
@@ -68,7 +76,8 @@ export class Panel {
       this.#filterKey = key;
       this.#section("filter", this.#filter(side, layers, layer, unit));
     }
-    this.#enlarge(side, layer, unit);
+    if (!this.walk.element.isConnected) this.body.prepend(this.walk.element);
+    this.walk.show(side, layers, layer, unit);
   }
 
   #filterKey = "";
@@ -77,7 +86,7 @@ export class Panel {
     const id = `panel-${name}`;
     const section = find(`#${id}`) ?? h("section", { id });
     section.replaceChildren(...children.filter(Boolean));
-    if (!section.isConnected) name === "why" ? this.body.prepend(section) : this.body.append(section);
+    if (!section.isConnected) this.body.append(section);
   }
 
   #why(side, layers, layer, unit) {
@@ -129,37 +138,12 @@ export class Panel {
     this.told.strongest(strongest, side, layer.name, channel);
     return [
       heading,
-      isMaps(layer)
-        ? h(
-            "div",
-            { className: "enlarged" },
-            h("canvas", {
-              id: "enlarged",
-              role: "img",
-              "aria-label": t("filter.map", { number: channel, name: layer.name }),
-            }),
-            kernelOf(layer, channel),
-          )
-        : null,
+      kernelOf(layer, channel),
       h("label", { className: "switch", for: "switch-off" }, toggle, h("span", {}, t("filter.off"))),
       h("p", { className: "note" }, t("filter.off.note")),
       h("h4", {}, t("filter.strongest")),
       strongest,
     ];
-  }
-
-  #enlarge(side, layer, unit) {
-    const canvas = find("#enlarged");
-    if (!canvas || !isMaps(layer)) return;
-    const [, rows, columns] = layer.shape;
-    const { channel } = positionOf(layer, unit);
-    const values = layer.output.subarray(channel * rows * columns, (channel + 1) * rows * columns);
-    draw(canvas, values, rows, columns, side.blank ? 0 : largest(values), 176);
-    canvas.onclick = ({ offsetX, offsetY }) => {
-      const at = (offset, size, count) => Math.max(0, Math.min(count - 1, Math.floor((offset / size) * count)));
-      const [row, column] = [at(offsetY, canvas.clientHeight, rows), at(offsetX, canvas.clientWidth, columns)];
-      this.told.go(side, layer.name, unitAt(layer, { channel, row, column }));
-    };
   }
 }
 

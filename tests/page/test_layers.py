@@ -166,6 +166,47 @@ def test_the_panel_follows_the_drawing(reader: Reader) -> None:
     assert reader.text("#panel-why") != before
 
 
+def test_keys_and_pointer_walk_the_window_over_a_map(reader: Reader) -> None:
+    reader.draw()
+    reader.press_unit("conv1")
+    reader.page.locator("#enlarged").click(position={"x": 3, "y": 3})
+    reader.page.locator("#enlarged").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
+        reader.page.keyboard.press(key)
+    assert reader.text("#panel-title").endswith("row 1, column 1")
+    box = reader.page.locator("#enlarged").bounding_box()
+    reader.page.mouse.move(box["x"] + 3, box["y"] + 3)
+    reader.page.mouse.down()
+    reader.page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3, steps=3)
+    reader.page.mouse.up()
+    assert reader.text("#panel-title").endswith("row 23, column 23")
+    assert "+" in reader.text("#panel-walk .sum")
+
+
+def test_the_window_slides_by_itself_and_stops(reader: Reader) -> None:
+    reader.draw()
+    reader.press_unit("conv1", 3, 3)
+    reader.page.select_option("#walk-pace", "walk.fast")
+    reader.page.click("#walk-play")
+    reader.page.wait_for_function("() => document.querySelector('#panel-title').innerText.includes('row 2,')")
+    reader.page.click("#walk-play")
+    stopped = reader.text("#panel-title")
+    reader.page.wait_for_timeout(200)
+    assert reader.text("#panel-title") == stopped
+
+
+def test_nothing_slides_for_who_wants_no_motion(open_page: Any) -> None:
+    reader = open_page(reduced_motion="reduce")
+    reader.draw()
+    reader.press_unit("conv1", 3, 3)
+    before = reader.text("#panel-title")
+    reader.page.click("#walk-play")
+    after = reader.text("#panel-title")
+    assert after != before
+    reader.page.wait_for_timeout(500)
+    assert reader.text("#panel-title") == after
+
+
 def test_a_filter_is_switched_off_and_on(reader: Reader) -> None:
     reader.draw()
     reader.press_unit("conv1")
