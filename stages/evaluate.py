@@ -61,7 +61,7 @@ def measure(
 ) -> dict[str, dict[str, Any]]:
     overall = scores.share(int(table.trace()), len(test))
     return {
-        "test": {**overall, "loss": scores.cross_entropy(answer.logits, test.labels)},
+        "test": {**overall, **scores.balanced(table), "loss": scores.cross_entropy(answer.logits, test.labels)},
         "classes": {row["class"]: row["accuracy"] for row in class_rows(table, classes) if row["images"]},
     }
 

@@ -7,6 +7,7 @@ An experiment of DVC records its runs and leaves the registered champion alone.
 """
 
 import os
+import re
 import sys
 import time
 import warnings
@@ -30,6 +31,7 @@ SETTINGS = ("seed", "accelerator", "threads", "precision", "layout", "compile", 
 IMAGES = 10  # that MLflow shows of a run side by side
 ANSWERS = 50  # that are timed
 COLOUR = "mlflow.runColor"  # tag: by itself MLflow gives two of nine networks the same
+NO_NAME = re.compile(r"[^\w\-. :/]")  # letters that MLflow takes in no name: of classes called "🐈" or "a (b)"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B", "#7F7F7F", "#9467BD")
 RECORDED = "cifra.recorded"  # tag: the hash of all that a run holds
 
@@ -212,7 +214,7 @@ def scores(network: str) -> dict[str, float]:
         **{f"test_{name}": value for name, value in metrics["test"].items()},
         "calibration_error": metrics["certainty"]["smooth_error"],
         **{f"best_validation_{name}": value for name, value in metrics["validation"].items()},
-        **{f"class_accuracy/{name}": value for name, value in metrics["classes"].items()},
+        **{f"class_accuracy/{NO_NAME.sub('_', name)}": value for name, value in metrics["classes"].items()},
         **{name: model_info[name] for name in ("parameters", "macs", "bytes", "best_epoch")},
     }
 

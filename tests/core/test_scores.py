@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from stages.core.evaluation import scores
 
@@ -46,3 +47,11 @@ def test_cross_entropy_is_that_of_torch(scale: float) -> None:
     labels = random.integers(0, 10, 64).astype(np.uint8)
     wanted = torch.nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels).long())
     assert scores.cross_entropy(logits, labels) == pytest.approx(float(wanted), abs=1e-6)
+
+
+def test_a_balanced_score_counts_each_class_alike() -> None:
+    """Against scikit-learn, with a class that has no images and one that nobody is taken for."""
+    labels, predicted = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 0, 0, 1, 1, 0, 0, 0])
+    found = scores.balanced(scores.confusion(labels, predicted, 4))
+    assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predicted), abs=1e-6)
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"), abs=1e-6)

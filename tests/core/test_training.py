@@ -74,7 +74,7 @@ def test_means_are_over_images_whatever_the_last_batch(count: int) -> None:
     seen: list[float] = []
     right: list[bool] = []
 
-    def noted(logits: Tensor, labels: Tensor, _: float) -> Tensor:
+    def noted(logits: Tensor, labels: Tensor, *_: object) -> Tensor:
         if torch.is_grad_enabled():
             each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
             seen.extend(each.tolist())
@@ -361,3 +361,12 @@ def test_pixels_become_shares_of_white() -> None:
 def test_a_history_comes_back_from_its_text_as_it_was() -> None:
     history = History([Epoch(1, 0.1, 1 / 3, 2 / 3, 0.5)], [math.pi, 1e-12])
     assert History.parse(history.dump()) == history
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_balanced_weights_let_a_rare_class_count_as_much_as_a_common_one(loss: str) -> None:
+    labels = torch.tensor([0] * 9 + [1])
+    weights = training.balancing(labels, 2)
+    logits = torch.tensor([[2.0, -1.0]] * 10)
+    each = [float(training.LOSSES[loss](logits[labels == kind], labels[labels == kind], 0.0)) for kind in (0, 1)]
+    assert float(training.LOSSES[loss](logits, labels, 0.0, weights)) == pytest.approx(sum(each) / 2)

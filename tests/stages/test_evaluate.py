@@ -58,7 +58,7 @@ def answers(name: str) -> tuple[LabelledImages, Answer]:
 def test_metrics_have_their_keys(evaluated: Workspace) -> None:
     found = metrics()
     assert {key: list(value) for key, value in found.items()} == {
-        "test": ["accuracy", "low", "high", "loss"],
+        "test": ["accuracy", "low", "high", "balanced_accuracy", "macro_f1", "loss"],
         "classes": list(CLASSES),
         "validation": ["accuracy", "loss"],
         "certainty": [

@@ -35,6 +35,16 @@ def confusion(labels: NDArray[Any], predicted: NDArray[Any], classes: int) -> ND
     return table
 
 
+def balanced(table: NDArray[np.int64]) -> dict[str, float]:
+    """What a class counts is not how many images it has: mean of the classes' accuracies, and of their F1 scores."""
+    right, images, said = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    either = images + said > 0
+    return {
+        "balanced_accuracy": rounded(float((right[images > 0] / images[images > 0]).mean())),
+        "macro_f1": rounded(float((2 * right[either] / (images + said)[either]).mean())),
+    }
+
+
 def cross_entropy(logits: NDArray[np.float32], labels: NDArray[Any]) -> float:
     """Mean over the images, in nats."""
     wide = logits.astype(np.float64)

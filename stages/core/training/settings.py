@@ -49,6 +49,7 @@ class Recipe(Section):
     weight_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     ema_epochs: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
     augment: Augment | None = None
     precision: Precision | None = None
 

@@ -24,20 +24,29 @@ from stages.core.training.settings import Compute, Recipe
 EVALUATION_BATCH = 1000
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
-Loss = Callable[[Tensor, Tensor, float], Tensor]
+Loss = Callable[..., Tensor]
 Rate = float | Tensor
 """A number on a CPU; elsewhere a tensor, which a graph reads afresh at each replay."""
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None) -> Tensor:
+    return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
 
 
-def mse(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def mse(logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None) -> Tensor:
     """Mean squared error to the one-hot labels, as one of the courses shows it."""
     classes = logits.shape[1]
     wanted = functional.one_hot(labels, classes).to(logits.dtype) * (1 - smoothing) + smoothing / classes
-    return functional.mse_loss(logits, wanted)
+    if weights is None:
+        return functional.mse_loss(logits, wanted)
+    of_each = weights[labels]
+    return (functional.mse_loss(logits, wanted, reduction="none").mean(1) * of_each).sum() / of_each.sum()
+
+
+def balancing(labels: Tensor, classes: int) -> Tensor:
+    """[classes]: the rarer the higher, 1 on average over the images."""
+    counts = torch.bincount(labels.cpu(), minlength=classes).clamp(min=1)
+    return (len(labels) / (classes * counts)).float().to(labels.device)
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
@@ -72,6 +81,7 @@ class Trainer:
         self.accelerator = accelerator
         self.precision, self.compile = compute.precision, compute.compile
         self.loss = LOSSES[recipe.loss]
+        self.weights: Tensor | None = None  # of the classes, in the loss
         learned = [weight for weight in network.parameters() if weight.requires_grad]
         self.optimizer = OPTIMIZERS[recipe.optimizer](learned, recipe.weight_decay)
         self.averaged = copy.deepcopy(network) if recipe.ema_epochs else network  # what is evaluated and kept
@@ -100,6 +110,8 @@ class Trainer:
             )
         images, labels = self._place(train)
         held_out = self._place(validation)
+        if self.recipe.class_weights == "balanced":
+            self.weights = balancing(labels, self.network.output_shape()[0])
         while not self._is_done():
             number = len(self.history.epochs) + 1
             try:
@@ -164,7 +176,7 @@ class Trainer:
         wanted = labels[batch]
         inputs = changed(images[batch], self.changes, plan) if self.changes else as_input(images[batch])
         logits = self._logits(inputs)
-        loss = self.loss(logits, wanted, self.recipe.label_smoothing)
+        loss = self.loss(logits, wanted, self.recipe.label_smoothing, self.weights)
         loss.backward()
         self.optimizer.step(lr)
         self._average(share)
