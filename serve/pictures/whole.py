@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from serve.pictures.decode import PHOTOGRAPHS, decoded, flat
 
-GAP = 2  # times the wanted size is what a JPEG is decoded to at least, so that it looks as if decoded whole
+GAP = 1.5  # times the wanted size is what a JPEG is decoded to at least, so that it looks as if decoded whole
 MAX_PIXELS = 100_000_000  # of a picture that its owner keeps
 
 Bytes = NDArray[np.uint8]
@@ -42,7 +42,7 @@ def whole(image: bytes | Image.Image, shape: tuple[int, int, int], fit: str, lar
     """
     channels, height, width = shape
     if isinstance(image, bytes):
-        image = decoded(image, GAP * max(height, width), PHOTOGRAPHS, largest)
+        image = decoded(image, round(GAP * max(height, width)), PHOTOGRAPHS, largest)
     fitted = FITS[fit](flat(image, _on_white), (width, height))
     pixels = np.asarray(fitted if channels == 3 else fitted.convert("L"))
     return np.ascontiguousarray(np.atleast_3d(pixels).transpose(2, 0, 1))

@@ -27,7 +27,11 @@ def test_our_own_are_valid(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        ("dataset", "mnits", "'digits', 'mnist', 'fashion_mnist', 'kmnist', 'qmnist' or 'emnist_digits'"),
+        (
+            "dataset",
+            "mnits",
+            "'digits', 'mnist', 'fashion_mnist', 'kmnist', 'qmnist', 'emnist_digits', 'cifar10', 'idx' or 'folder'",
+        ),
         ("accelerator", "gpu", "'auto', 'cpu', 'cuda' or 'mps'"),
         ("language", "fr", "'en' or 'es'"),
         ("seed", -1, "greater than or equal to 0"),

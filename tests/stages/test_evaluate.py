@@ -76,6 +76,7 @@ def test_metrics_are_those_of_the_test_set(evaluated: Workspace) -> None:
     right = int((answer.logits.argmax(1) == held.labels).sum())
     low, high = scores.wilson(right, 40)
     wanted = {"accuracy": right / 40, "low": low, "high": high}
+    wanted |= scores.balanced(scores.confusion(held.labels, answer.logits.argmax(1), 10))
     found = metrics()["test"]
     loss = torch.nn.functional.cross_entropy(torch.from_numpy(answer.logits), torch.from_numpy(held.labels).long())
     assert found == pytest.approx(wanted | {"loss": float(loss)}, abs=1e-6)
