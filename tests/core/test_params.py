@@ -27,7 +27,7 @@ def test_our_own_are_valid(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
-        (
+        ("dataset", "mnits", "'emnist_digits', 'cifar10', 'idx' or 'folder'"),
             "dataset",
             "mnits",
             "'digits', 'mnist', 'fashion_mnist', 'kmnist', 'qmnist', 'emnist_digits', 'cifar10', 'idx' or 'folder'",
