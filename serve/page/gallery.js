@@ -150,7 +150,7 @@ export class Gallery {
     } catch (error) {
       return this.failure(error);
     }
-    if (this.dialog.open) this.dialog.close();
+    find("dialog[open]")?.close();
     this.choose(number, this.#images.get(number), this.#size);
   }
 

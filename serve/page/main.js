@@ -13,6 +13,7 @@ import { Memory } from "./memory.js";
 import { Notices } from "./notices.js";
 import { Pad } from "./pad.js";
 import { Panel } from "./panel.js";
+import { Reasons } from "./reasons.js";
 import { Seen } from "./seen.js";
 import { listenToSettings } from "./settings.js";
 import { offerToShare, tameDialogs } from "./share.js";
@@ -61,6 +62,8 @@ class Page {
       failure: (error) => this.asking.failed(null, error),
     });
     this.memory = new Memory(this.pad, this.gallery, () => this.#preparedImage());
+    const answered = () => this.sides.filter((side) => side.answer && !side.blank);
+    this.reasons = new Reasons({ sides: answered, gallery: this.gallery, nothing: () => notices.show("empty") });
     this.panel = new Panel({
       go: (side, layer, unit) => this.columns.pin(side, layer, unit),
       walk: (side, layer, unit) => this.columns.walk(side, layer, unit),
