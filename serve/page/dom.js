@@ -68,8 +68,9 @@ export const remembered = {
   set(key, value) {
     try {
       localStorage.setItem(`cifra.${key}`, value);
+      return true;
     } catch {
-      // as above
+      return false; // as above, or it is full
     }
   },
 };

@@ -168,12 +168,12 @@ export function putPixels(canvas, pixels, size) {
 
 // Links: s=… strokes, t=… number of a test image, i=… pixels of an image, each only where there is one.
 
-const base64 = (bytes) =>
+export const base64 = (bytes) =>
   btoa(String.fromCharCode(...bytes))
     .replace(/\+/g, "-")
     .replace(/\//g, "_")
     .replace(/=+$/, "");
-const bytesOf = (text) =>
+export const bytesOf = (text) =>
   Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
 
 /** `prepared` stands in for an uploaded picture, which is too long for a link. */

@@ -1,6 +1,7 @@
 /** The test images: by number, by class, or those that a network gets wrong. */
 
 import { sampleImages, samples } from "./api.js";
+import { confusionOf } from "./confusion.js";
 import { find, h } from "./dom.js";
 import { pixelCanvas } from "./drawing.js";
 import { number, t } from "./i18n.js";
@@ -14,6 +15,7 @@ const SIZE_OF_PHOTOGRAPHS = 64;
 export class Gallery {
   #facts = null;
   #page = 0;
+  #cell = null; // {name, label, predicted} of a number that was pressed in a table
   #images = new Map();
 
   /** choose(number, pixels, size); sides() are the networks at work; failure(error) is told what the server refuses. */
@@ -21,8 +23,11 @@ export class Gallery {
     Object.assign(this, { choose, sides, failure });
     this.dialog = find("#gallery");
     find("#gallery-open").addEventListener("click", () => this.open());
-    find("#gallery-class").addEventListener("change", () => this.#turn(0));
-    find("#gallery-wrong").addEventListener("change", () => this.#turn(0));
+    for (const choice of ["#gallery-class", "#gallery-wrong"])
+      find(choice).addEventListener("change", () => {
+        this.#cell = null;
+        this.#turn(0);
+      });
     find("#gallery-earlier").addEventListener("click", () => this.#turn(this.#page - 1));
     find("#gallery-later").addEventListener("click", () => this.#turn(this.#page + 1));
     find("#gallery-form").addEventListener("submit", (event) => {
@@ -88,10 +93,31 @@ export class Gallery {
     );
     wrong.value = known.some(([side]) => side.name === before) ? before : "";
     this.records = new Map(known.map(([side, record]) => [side.name, record]));
+    this.#cell = null;
+    this.#fillTables();
+  }
+
+  #fillTables() {
+    const tables = [...this.records].map(([name, record]) =>
+      confusionOf(this.#facts, record, name, (label, predicted) => {
+        this.#cell = { name, label, predicted };
+        this.#turn(0);
+        find("#gallery-where").scrollIntoView({ block: "nearest" });
+      }),
+    );
+    const shown = tables.filter(Boolean);
+    find("#gallery-confusion").hidden = !shown.length;
+    find("#gallery-tables").replaceChildren(...shown);
   }
 
   #numbers() {
     const { labels } = this.#facts;
+    const cell = this.#cell;
+    if (cell) {
+      const { predicted } = this.records.get(cell.name);
+      const isOfCell = (number) => labels[number] === cell.label && predicted[number] === cell.predicted;
+      return labels.map((_, number) => number).filter(isOfCell);
+    }
     const [kind, wrong] = [find("#gallery-class").value, this.records.get(find("#gallery-wrong").value)];
     const fits = (number) =>
       (kind === "" || labels[number] === Number(kind)) && (!wrong || wrong.predicted[number] !== labels[number]);
@@ -111,7 +137,7 @@ export class Gallery {
 
   #caption(number) {
     const { classes, labels } = this.#facts;
-    const wrong = this.records.get(find("#gallery-wrong").value);
+    const wrong = this.records.get(this.#cell?.name ?? find("#gallery-wrong").value);
     return wrong
       ? t("gallery.taken", { label: classes[labels[number]], predicted: classes[wrong.predicted[number]] })
       : classes[labels[number]];

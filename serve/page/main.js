@@ -6,6 +6,7 @@ import { Columns } from "./columns.js";
 import { listenToControls } from "./controls.js";
 import { Drawing, toLink } from "./drawing.js";
 import { find, say } from "./dom.js";
+import { Fooled } from "./fooled.js";
 import { Gallery } from "./gallery.js";
 import { preferredLanguage, t, translate, useLanguage } from "./i18n.js";
 import { isAlone } from "./home.js";
@@ -16,7 +17,7 @@ import { Panel } from "./panel.js";
 import { Reasons } from "./reasons.js";
 import { Seen } from "./seen.js";
 import { listenToSettings } from "./settings.js";
-import { offerToShare, tameDialogs } from "./share.js";
+import { offerToCopy, offerToShare, tameDialogs } from "./share.js";
 import { Tour, glossary } from "./tour.js";
 import { pictureOf } from "./upload.js";
 import { Verdict } from "./verdict.js";
@@ -33,6 +34,7 @@ class Page {
     document.documentElement.classList.toggle("alone", isAlone);
     this.#build();
     this.#listen();
+    this.fooled.show();
     this.#describeDrawing();
     const opened = await this.#restore();
     if (!opened) await this.memory.openLast();
@@ -63,7 +65,14 @@ class Page {
     });
     this.memory = new Memory(this.pad, this.gallery, () => this.#preparedImage());
     const answered = () => this.sides.filter((side) => side.answer && !side.blank);
-    this.reasons = new Reasons({ sides: answered, gallery: this.gallery, nothing: () => notices.show("empty") });
+    this.reasons = new Reasons({ sides: answered, gallery: this.gallery, nothing: () => notices.show("empty"),
+      fooled: (label, side) => this.fooled.add(drawing, this.#preparedImage(), label, side),
+    });
+    this.fooled = new Fooled({
+      open: (parameters) => this.#openFooled(parameters),
+      copy: (parameters) => offerToCopy(t("fooled.share"), this.#address(parameters)),
+      failure: (notice) => notices.show(notice),
+    });
     this.panel = new Panel({
       go: (side, layer, unit) => this.columns.pin(side, layer, unit),
       walk: (side, layer, unit) => this.columns.walk(side, layer, unit),
@@ -171,6 +180,7 @@ class Page {
   async #restore() {
     const parameters = new URLSearchParams(location.hash.slice(1));
     this.choice.wanted = [parameters.get("m"), parameters.get("c")];
+    if (parameters.has("f")) this.#takeFooled(parameters.get("f"));
     this.#opened = false;
     const opened = await this.memory.openLink(parameters);
     this.#opened = opened === "opened";
@@ -182,7 +192,26 @@ class Page {
     const parameters = toLink(this.drawing, this.#preparedImage());
     parameters.set("m", this.sides[0]?.name ?? "");
     if (this.sides[1]) parameters.set("c", this.sides[1].name);
+    return this.#address(parameters);
+  }
+
+  #address(parameters) {
     return `${location.href.split(/[?#]/)[0]}#${parameters}`;
+  }
+
+  #openFooled(parameters) {
+    find("#gallery").close();
+    this.memory.openLink(parameters);
+  }
+
+  /** A link with drawings that fooled somebody else's network. */
+  #takeFooled(text) {
+    try {
+      this.fooled.take(text);
+      this.gallery.open();
+    } catch {
+      this.notices.show("bad-link");
+    }
   }
 
   #preparedImage() {
@@ -260,6 +289,7 @@ class Page {
   #translate() {
     const answered = this.sides.filter((side) => side.answer && !side.blank);
     for (const part of [this.choice, this.notices, this.columns]) part.translate();
+    this.fooled.show();
     this.#describeDrawing();
     this.#tellTruth();
     this.tour.render();

@@ -14,10 +14,16 @@ const BIT = 300; // ms of looking through test images, until what was found so f
 
 export class Reasons {
   #round = 0;
+  #chosen = 0; // class
 
-  /** sides() have answers; nothing() is done without a drawing. */
-  constructor({ sides, gallery, nothing }) {
+  /** sides() have answers; nothing() is done without a drawing; fooled(label, side) where another class was meant. */
+  constructor({ sides, gallery, nothing, fooled }) {
     Object.assign(this, { sides, gallery, nothing });
+    this.meant = find("#reasons-meant");
+    this.meant.addEventListener("click", () => {
+      const side = this.sides()[0];
+      if (fooled(side.answer.classes[this.#chosen], side)) say(this.meant, t("fooled.kept"));
+    });
     this.dialog = find("#reasons");
     this.dialog.addEventListener("close", () => this.#round++);
     find("#reasons-open").addEventListener("click", () => this.open());
@@ -33,6 +39,9 @@ export class Reasons {
     if (!this.dialog.open) this.dialog.showModal();
     const chosen = index ?? sides[0].answer.index;
     const round = ++this.#round;
+    this.#chosen = chosen;
+    this.meant.hidden = sides.every(({ answer }) => answer.index === chosen);
+    say(this.meant, t("fooled.meant", { label: sides[0].answer.classes[chosen] }));
     const { classes } = sides[0].answer;
     const choice = (name, at) => {
       const button = h("button", { type: "button", "aria-pressed": at === chosen }, name);

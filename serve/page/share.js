@@ -62,21 +62,27 @@ with urllib.request.urlopen(request) as response:
 
 /** The dialog of all that can be taken away. answer() is null without a drawing: then nothing() is done. */
 export function offerToShare({ canvas, link, answer, nothing }) {
-  const copy = new CopyDialog();
   const on = (name, work) => find(`#share-${name}`).addEventListener("click", work);
   const withAnswer = (work) => () => (answer() ? work(answer()) : nothing());
   on("open", () => find("#share").showModal());
-  on("link", () => copy.open(t("share.link.title"), link()));
+  on("link", () => offerToCopy(t("share.link.title"), link()));
   on("png", () => savePicture(canvas));
   on("json", withAnswer(saveActivations));
   on(
     "curl",
-    withAnswer((found) => copy.open("curl", curl(found))),
+    withAnswer((found) => offerToCopy("curl", curl(found))),
   );
   on(
     "python",
-    withAnswer((found) => copy.open("Python", python(found))),
+    withAnswer((found) => offerToCopy("Python", python(found))),
   );
+}
+
+let copy = null;
+
+export function offerToCopy(title, text) {
+  copy ??= new CopyDialog();
+  copy.open(title, text);
 }
 
 /** The dialog with something to copy: shows it, copies it on demand, and says so. */
