@@ -1,6 +1,7 @@
 /** The page: drawing → networks → pictures, and what the reader chooses. */
 
 import { Asking } from "./asking.js";
+import { Challenges } from "./challenges.js";
 import { Choice } from "./choice.js";
 import { Columns } from "./columns.js";
 import { listenToControls } from "./controls.js";
@@ -67,6 +68,12 @@ class Page {
     const answered = () => this.sides.filter((side) => side.answer && !side.blank);
     this.reasons = new Reasons({ sides: answered, gallery: this.gallery, nothing: () => notices.show("empty"),
       fooled: (label, side) => this.fooled.add(drawing, this.#preparedImage(), label, side),
+    });
+    this.challenges = new Challenges({
+      drawing,
+      change: (work) => this.pad.change(work),
+      pick: (kind) => this.gallery.pickOfClass(kind),
+      solved: (challenge) => notices.show("solved", { challenge }),
     });
     this.fooled = new Fooled({
       open: (parameters) => this.#openFooled(parameters),
@@ -149,6 +156,7 @@ class Page {
     const { base, strokes, isEmpty, canUndo, canRedo } = this.drawing;
     find("#undo").disabled = !canUndo;
     find("#redo").disabled = !canRedo;
+    find("#movers").hidden = !base?.label || strokes.length > 0;
     find("#pad-hint").hidden = !isEmpty;
     say(find("#pad-hint"), this.#hint());
     const key = isEmpty ? "pad.empty" : base?.kind === "sample" ? "pad.sample" : "pad.drawn";
@@ -243,6 +251,7 @@ class Page {
     const shown = blank ? [] : this.sides.filter((each) => each.answer && !each.blank);
     this.verdict.show(shown);
     this.seen.show(shown);
+    if (settled) this.challenges.look(shown);
     this.columns.show(side, blank, settled);
     if (this.panel.selected?.side === side) this.panel.render();
     if (at !== null) requestAnimationFrame(() => performance.measure("event-to-picture", { start: at }));

@@ -28,10 +28,6 @@ def test_our_own_are_valid(workspace: Workspace) -> None:
     ("key", "value", "wanted"),
     [
         ("dataset", "mnits", "'emnist_digits', 'cifar10', 'idx' or 'folder'"),
-            "dataset",
-            "mnits",
-            "'digits', 'mnist', 'fashion_mnist', 'kmnist', 'qmnist', 'emnist_digits', 'cifar10', 'idx' or 'folder'",
-        ),
         ("accelerator", "gpu", "'auto', 'cpu', 'cuda' or 'mps'"),
         ("language", "fr", "'en' or 'es'"),
         ("seed", -1, "greater than or equal to 0"),
