@@ -214,3 +214,12 @@ def test_an_answer_that_comes_after_clear_is_not_shown(reader: Reader) -> None:
     reader.settle()
     reader.page.wait_for_timeout(600)
     assert reader.verdict() == "?"
+
+
+def test_an_old_browser_is_told_so_in_both_languages(browser: Any, site: str) -> None:
+    reader = Reader(browser, site)
+    reader.page.add_init_script("delete Array.prototype.findLastIndex")
+    reader.page.goto(site)
+    assert "too old" in reader.text(".too-old")
+    assert "demasiado antiguo" in reader.text(".too-old")
+    reader.context.close()
