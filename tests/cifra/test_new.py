@@ -1,10 +1,13 @@
 """A project of one's own, from the command to the answer."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from cifra import new
@@ -41,6 +44,13 @@ def test_from_a_new_project_to_the_answer(tmp_path: Path) -> None:
     picture = next((place / "photos/square").glob("*.jpg"))
     assert "fast_cnn" in run("serve", "predict", str(picture), "--model", "fast_cnn")
     run("pytest", "-q")
+    (place / "photos/noise").mkdir()
+    for number in range(20):
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 24, 3), np.uint8)
+        Image.fromarray(pixels).save(place / f"photos/noise/{number}.png")
+    run("dvc", "repro", "split")  # nothing is edited for another class
+    metadata = json.loads((place / "data/split/dataset.json").read_text(encoding="utf-8"))
+    assert "noise" in metadata["classes"]
 
 
 @pytest.mark.parametrize(
