@@ -105,21 +105,21 @@ async function inflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-const JOBS = 2; // so that a photograph on its way does not hold up the next stroke
-
-/** Runs few jobs at once, and next always the newest: what came between is dropped. */
+/** Runs as many jobs at once as `atOnce()` says, and next always the newest: what came between is dropped. */
 export class Latest {
   #run;
+  #atOnce;
   #running = 0;
   #next = null;
 
-  constructor(run) {
+  constructor(run, atOnce) {
     this.#run = run;
+    this.#atOnce = atOnce;
   }
 
   async ask(input) {
     this.#next = { input };
-    if (this.#running === JOBS) return;
+    if (this.#running >= this.#atOnce()) return;
     this.#running++;
     try {
       while (this.#next) {

@@ -21,7 +21,11 @@ export class Side {
   #generation = 0;
   #asked = 0; // runs so far
   #shown = 0; // the number of the one whose answer is shown
-  #latest = new Latest((request) => this.#run(request));
+  #away = 0; // photographs on their way, which must not hold up the next stroke
+  #latest = new Latest(
+    (request) => this.#run(request),
+    () => 1 + this.#away,
+  );
 
   /** Told of: answer(side, input), nothing(side) without a digit, failure(side, error), replaced(side). */
   constructor(told) {
@@ -73,7 +77,7 @@ export class Side {
     const isStale = () => generation !== this.#generation || number < this.#shown;
     if (isStale()) return;
     try {
-      const image = input.blank ? new Uint8Array(this.shape.reduce((a, b) => a * b)) : await input.imageFor(this);
+      const image = input.blank ? new Uint8Array(this.shape.reduce((a, b) => a * b)) : await this.#imageOf(input);
       const found = image && (await run(this.model.version, "explained", image, this.ablated));
       if (isStale()) return;
       this.#shown = number;
@@ -83,6 +87,15 @@ export class Side {
       this.told.answer(this, input);
     } catch (error) {
       if (!isStale()) this.told.failure(this, error);
+    }
+  }
+
+  async #imageOf({ imageFor }) {
+    this.#away++;
+    try {
+      return await imageFor(this);
+    } finally {
+      this.#away--;
     }
   }
 
