@@ -114,7 +114,13 @@ def named(what: str, language: str) -> str:
 def commands(_: str) -> str:
     """What each command says of itself, which is English in both languages."""
     verbs = sorted(path.stem for path in (ROOT / "cifra").glob("[!_]*.py"))
-    calls = [("serve",), ("serve", "predict"), ("serve", "page"), *(("cifra", verb) for verb in verbs)]
+    calls = [
+        ("serve",),
+        ("serve", "predict"),
+        ("serve", "page"),
+        ("serve", "export"),
+        *(("cifra", verb) for verb in verbs),
+    ]
     calls += [(f"stages.{name}",) for name in PIPELINE["stages"]]
     return "\n".join(f"### `python -m {' '.join(call)}`\n\n```text\n{help_of(call)}\n```\n" for call in calls)
 

@@ -15,6 +15,7 @@ TOOLS = {
     "trace": "lead an ONNX file back to what made it",
     "doctor": "find what is in the way",
     "quantize": "make int8 variants of the networks",
+    "fanout": "run many trainings at once, here or on a cluster",
     "new": "begin a project of your own",
     "completion": "print what lets a shell complete all this",
 }

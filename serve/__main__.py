@@ -5,6 +5,7 @@
     python -m serve --models models:/cifra-digits@champion  from an MLflow registry (needs mlflow)
     python -m serve predict digit.png …              the same answers in the shell, without a server
     python -m serve page DIR                         the page as a site that needs no server
+    python -m serve export --triton DIR              the networks for Triton, or KServe
 
 Another address than this machine's own needs an API key (--api-key-file, or CIFRA_API_KEY) or --no-api-key.
 """
@@ -34,6 +35,10 @@ def main(argv: list[str] | None = None) -> int:
         from serve import site
 
         return site.main(argv[1:])
+    if argv[:1] == ["export"]:
+        from serve import export
+
+        return export.main(argv[1:])
     from serve.http.server import serve
 
     arguments = _parser().parse_args(argv)

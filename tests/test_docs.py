@@ -199,7 +199,7 @@ def test_every_variable_is_documented() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    modules = {"serve", "serve predict", "serve page"}
+    modules = {"serve", "serve predict", "serve page", "serve export"}
     modules |= {f"cifra {path.stem}" for path in (ROOT / "cifra").glob("[!_]*.py")}
     modules |= {f"stages.{path.stem}" for path in (ROOT / "stages").glob("[!_]*.py")}
     assert set(HELP) == {f"python -m {module}" for module in modules}
