@@ -1,6 +1,6 @@
 #!/bin/bash
 # Slurm on one machine for as long as a command runs, in namespaces that take every daemon with them at the end:
-# unshare --net --uts --pid --fork --mount-proc tests/cifra/slurm.sh FOLDER COMMAND...
+# unshare --net --uts --pid --fork --mount-proc tests/pipeline/slurm.sh FOLDER COMMAND...
 set -e
 place=$1; shift
 ip link set lo up
