@@ -19,6 +19,7 @@ from stages.core.cli.progress import watched
 from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
 from stages.core.figures import curves, inside, scores, style, tables
+from stages.core.figures.certainty import certainty
 from stages.core.figures.inside import LayerActivations
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.words import Translator
@@ -54,6 +55,7 @@ def draw(outcome: Outcome, test: LabelledImages, chosen: list[int], t: Translato
     yield "epochs", curves.epochs(outcome, t)
     yield "confusion", scores.confusion(outcome, t)
     yield "mistakes", scores.mistakes(outcome, test.images, t)
+    yield "certainty", certainty(outcome, t)
     yield "layers", tables.layers(outcome, t)
     inspector = inspect(outcome.network)
     size = inspector.model.input_shape[-1]

@@ -22,7 +22,7 @@ from serve.inference.layers import Inspector
 from serve.inference.model import Model
 from stages import evaluate, render
 from stages.core.cli import files
-from stages.core.cli.paths import FIGURES, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
+from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS, RESULTS, SPLIT, WEIGHTS
 from stages.core.data import datasets
 from stages.core.figures import curves, inside, scores, style
 from stages.core.figures.outcome import Outcome
@@ -38,7 +38,8 @@ from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
 NAMES = {"lenet_28": "lenet_28", "mlp_64_128": "mlp", "lenet_32": "residual"}  # and whose graph stands in for it
 CHOSEN = [0, 3]  # test images
 OF_ALL = {"samples", "edge_filter", "accuracy_by_class", "comparison"}
-OF_EACH = {"steps", "epochs", "confusion", "mistakes", "layers", "filters", "feature_maps_0", "feature_maps_3"}
+OF_EACH = {"steps", "epochs", "confusion", "mistakes", "certainty", "layers", "filters"}
+OF_EACH |= {f"feature_maps_{number}" for number in CHOSEN}
 OF_CONVOLUTIONS = {"compared_conv1", "compared_conv2"}
 SMOOTHED = {"label_smoothing": 0.1, "augment": {"rotation": 10}}
 ENGLISH = {key: words[0] for key, words in WORDS.items()}
@@ -253,6 +254,8 @@ def test_the_samples_are_counted(figures: Figures) -> None:
         ("lenet_28/epochs", 0, "y", 1),
         ("lenet_28/epochs", 1, "y", 0.01),
         ("lenet_28/steps", 0, "x", 1),
+        ("lenet_28/certainty", 0, "x", 0.01),
+        ("lenet_28/certainty", 1, "y", 0.01),
         ("lenet_28/feature_maps_0", 5, "y", 1),
     ],
 )
@@ -363,6 +366,21 @@ def test_the_more_of_a_row_is_mistaken_the_darker_it_is() -> None:
     shades = scores.shades(np.array([[5, 5, 0], [1, 8, 1], [0, 0, 10]]))
     assert shades[0, 1] > shades[1, 0] > shades[0, 2] == 0
     assert shades[2, 2] < shades[1, 1] < shades[0, 0] < 0
+
+
+@pytest.mark.parametrize("network", NAMES)
+def test_certainty_shows_its_bins_its_refusals_and_its_errors(figures: Figures, network: str) -> None:
+    figure = figures[f"{network}/certainty"]
+    reliability, coverage = plots(figure)
+    images, *points = table(RESULTS / network / "reliability.csv", "images", "confidence", "accuracy")
+    [dots] = reliability.collections
+    np.testing.assert_allclose(dots.get_offsets(), np.transpose(points))
+    assert np.argmax(dots.get_sizes()) == np.argmax(images)
+    [curve] = coverage.lines
+    np.testing.assert_allclose(curve.get_data(), table(RESULTS / network / "coverage.csv", "answered", "accuracy"))
+    known = files.read_json(METRICS / f"{network}.json")["certainty"]
+    assert said(figure, f"Calibration error {100 * known['smooth_error']:.1f}%")
+    assert said(figure, f"and have {known['set_size']:.2f} classes on average")
 
 
 def test_the_surest_mistakes_come_first_with_what_was_answered(figures: Figures) -> None:
@@ -571,7 +589,8 @@ def written(figure: Figure) -> list[Text]:
 def test_scores_say_when_the_test_set_helped_to_choose(trained: Workspace, origin: str) -> None:
     files.write_json(SPLIT / "dataset.json", datasets.metadata() | {"validation_from": origin})
     warned = {name for name, figure in drawn("en").items() if ENGLISH["test_chose"] in texts(figure)}
-    with_scores = {f"{network}/{name}" for network in NAMES for name in ("epochs", "confusion", "mistakes")}
+    names = ("epochs", "confusion", "mistakes", "certainty")
+    with_scores = {f"{network}/{name}" for network in NAMES for name in names}
     assert warned == (with_scores | {"accuracy_by_class", "comparison"} if origin == "test" else set())
 
 

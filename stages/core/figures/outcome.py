@@ -1,6 +1,6 @@
 """What the stages before have found out about one network, read from their files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -32,6 +32,11 @@ class Outcome:
     confusion: NDArray[np.int64]
     """[classes, classes] test images: rows are the true classes, columns the answers."""
     predictions: list[dict[str, str]]
+    certainty: dict[str, float]
+    reliability: dict[str, list[float]]
+    """Columns of reliability.csv."""
+    coverage: dict[str, list[float]]
+    """Columns of coverage.csv."""
 
     @classmethod
     def read(cls, network: str, metadata: Mapping[str, Any]) -> Self:
@@ -40,19 +45,27 @@ class Outcome:
         confusion, by_class, predictions = (
             files.read_csv(results / f"{name}.csv") for name in ("confusion", "classes", "predictions")
         )
+        metrics = files.read_json(METRICS / f"{network}.json")
         return cls(
             network,
             classes,
             test_chose=metadata["validation_from"] == "test",
             training=files.read_json(weights / "training.json"),
             model_info=files.read_json(MODEL_INFO / f"{network}.json"),
-            test=files.read_json(METRICS / f"{network}.json")["test"],
+            test=metrics["test"],
             steps=np.array([float(row["loss"]) for row in steps]),
-            epochs={name: [float(row[name]) for row in epochs] for name in EPOCHS},
-            by_class={name: [float(row[name]) for row in by_class] for name in ("accuracy", "low", "high")},
+            epochs=columns(epochs, EPOCHS),
+            by_class=columns(by_class, ("accuracy", "low", "high")),
             confusion=np.array([int(row["images"]) for row in confusion]).reshape(len(classes), -1),
             predictions=predictions,
+            certainty=metrics["certainty"],
+            reliability=columns(files.read_csv(results / "reliability.csv"), ("images", "confidence", "accuracy")),
+            coverage=columns(files.read_csv(results / "coverage.csv"), ("answered", "accuracy")),
         )
 
     def caution(self, t: Translator) -> str:
         return t("test_chose") if self.test_chose else ""
+
+
+def columns(rows: list[dict[str, str]], names: Sequence[str]) -> dict[str, list[float]]:
+    return {name: [float(row[name]) for row in rows] for name in names}
