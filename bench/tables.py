@@ -44,6 +44,15 @@ def repro(language: str) -> str:
     return "\n".join([*lines, "", WORDS[language]["repro_note"].format(**found["machine"]), ""])
 
 
+def fanout(language: str) -> str:
+    """Many trainings at once beside one after another."""
+    found = files.read_json(RESULTS / "fanout.json")
+    one, many = (local(f"{each:.0f}", language) for each in found["seconds"].values())
+    numbers = {"ratio": local(f"{found['ratio']:.2f}", language), "load": local(str(found["load"]), language)}
+    told = found["machine"] | numbers | {"one": one, "many": many, "networks": len(found["networks"])}
+    return WORDS[language]["fanout"].format(**told) + "\n"
+
+
 def courses(language: str) -> str:
     found = files.read_json(RESULTS / "courses.json")
     lines = [WORDS[language]["courses"], "|---|---:|---:|"]

@@ -8,6 +8,8 @@ WORDS = {
         "of the training images. ★ champion, by the validation set.",
         "own_hands": "Of the test images of `digits`, by the same writers as its training images, `best_cnn` gets "
         "**{own}** right; of MNIST's 10,000, by hands that it never saw, **{others}** (means over {seeds} seeds).",
+        "fanout": "On `digits`, {networks} networks, {cores} cores: {one} s by `dvc repro`, {many} s by `cifra fanout` "
+        "({ratio} ×), once each, while other work had a load of {load} on the same cores; `python -m bench.fanout`.",
         "repro": "| data set | networks | cold `dvc repro` | of that, training | with nothing to do |",
         "repro_note": "Seconds, once each, in a fresh clone with its packages there ({processor}, {cores} threads); "
         "`python -m bench.repro` makes this table.",
@@ -69,6 +71,9 @@ WORDS = {
         "own_hands": "De las imágenes de prueba de `digits`, de las mismas manos que las de entrenamiento, `best_cnn` "
         "acierta el **{own}**; de las 10.000 de MNIST, de manos que nunca vio, el **{others}** (medias de {seeds} "
         "semillas).",
+        "fanout": "En `digits`, {networks} redes, {cores} núcleos: {one} s con `dvc repro`, {many} s con "
+        "`cifra fanout` ({ratio} ×), una vez cada uno, con otro trabajo en los mismos núcleos (carga de {load}); "
+        "`python -m bench.fanout`.",
         "repro": "| conjunto | redes | `dvc repro` desde cero | de ello, entrenar | sin nada que hacer |",
         "repro_note": "Segundos, una vez cada uno, en un clon nuevo con los paquetes instalados ({processor}, {cores} "
         "hilos); esta tabla la hace `python -m bench.repro`.",
