@@ -157,7 +157,7 @@ def ray(members: Sequence[str], jobs: int, where: Sequence[str]) -> dict[str, st
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"no Ray cluster at {address or 'this machine'}: {str(error).splitlines()[0]}") from error
 
-    @cluster.remote(num_cpus=1, max_retries=3)
+    @cluster.remote(num_cpus=1, max_retries=3)  # type: ignore[untyped-decorator]  # Ray is in no lock
     def task(member: str) -> str:
         command = ["bash", "-c", WORKER, "worker", member, *where]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

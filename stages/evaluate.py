@@ -17,7 +17,7 @@ from stages.core.cli.errors import UserError
 from stages.core.cli.paths import METRICS, MODELS, RESULTS
 from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
-from stages.core.evaluation import certainty, scores
+from stages.core.evaluation import certainty, disputed, scores
 
 BATCH = 256
 
@@ -37,6 +37,8 @@ def main(network: str) -> None:
         files.write_csv(fresh / "coverage.csv", certainty.coverage(confidence, right))
     metrics = measure(table, answer, test, model.classes) | {"validation": validate(before, validation)}
     metrics |= {"certainty": sure(answer, test, before, validation)}
+    if known := disputed.among(~right, datasets.metadata()):
+        metrics |= {"disputed": known}
     if "robustness" in datasets.names():
         copies = datasets.load("robustness", size)
         metrics |= {"robustness": validate(predict(model, copies.images), copies)}

@@ -26,7 +26,7 @@ from stages.core.cli.paths import FIGURES, METRICS, MODEL_INFO, MODELS, REPORTS,
 from stages.core.data import datasets
 from stages.core.figures import curves, inside, scores, style
 from stages.core.figures.outcome import Outcome
-from stages.core.figures.overview import accuracy_by_class, comparison, correlate, overview
+from stages.core.figures.overview import accuracy_by_class, comparison, correlate, front, overview
 from stages.core.figures.style import BLUE, ORANGE
 from stages.core.figures.words import LANGUAGES, WORDS, Translator
 from stages.core.networks import networks
@@ -205,12 +205,19 @@ def test_the_comparison_shows_the_costs_and_accuracies_of_its_table(figures: Fig
     assert axes.get_xlabel() == ENGLISH[cost]
 
 
+def test_the_front_has_no_network_that_a_cheaper_one_equals() -> None:
+    table = {"cheap": (1, 0.8), "worse": (2, 0.7), "equal": (3, 0.8), "dear": (4, 0.9), "twin": (4, 0.85)}
+    rows = [{"network": name, "macs": str(cost), "accuracy": str(right)} for name, (cost, right) in table.items()]
+    assert front(rows, "macs") == [(1, 0.8), (4, 0.9)]
+
+
 def test_no_two_of_many_networks_look_alike(root: Path) -> None:
     row = files.read_csv(REPORTS / "comparison.csv")[0]
     rows = [row | {"network": f"network {number}"} for number in range(30)]
     with style.applied():
         axes = comparison(rows, [outcome_of("lenet_28")], Translator("en")).axes[0]
-    looks = {(line.get_color(), line.get_marker(), line.get_markerfacecolor()) for line in axes.lines}
+    points = [line for line in axes.lines if str(line.get_label())[0] != "_"]
+    looks = {(line.get_color(), line.get_marker(), line.get_markerfacecolor()) for line in points}
     assert len(looks) == 30
 
 
@@ -403,6 +410,13 @@ def test_a_network_without_mistakes_says_so(root: Path) -> None:
             replace(outcome, predictions=right), datasets.load("test").images[:, 0], Translator("en")
         )
     assert ENGLISH["mistakes_none"] in texts(figure)
+
+
+def test_mistakes_on_disputed_labels_are_counted(root: Path) -> None:
+    outcome = replace(outcome_of("lenet_28"), disputed={"images": 15, "mistakes": 3})
+    with style.applied():
+        figure = scores.mistakes(outcome, datasets.load("test").images, Translator("en"))
+    assert said(figure, "3 of them are among the 15 images whose label people dispute.")
 
 
 def test_the_table_of_layers_shows_their_description(figures: Figures) -> None:

@@ -33,6 +33,8 @@ class Outcome:
     """[classes, classes] test images: rows are the true classes, columns the answers."""
     predictions: list[dict[str, str]]
     certainty: dict[str, float]
+    disputed: dict[str, int] | None
+    """How many images have a label that people dispute, and how many of those are mistakes."""
     reliability: dict[str, list[float]]
     """Columns of reliability.csv."""
     coverage: dict[str, list[float]]
@@ -59,6 +61,7 @@ class Outcome:
             confusion=np.array([int(row["images"]) for row in confusion]).reshape(len(classes), -1),
             predictions=predictions,
             certainty=metrics["certainty"],
+            disputed=metrics.get("disputed"),
             reliability=columns(files.read_csv(results / "reliability.csv"), ("images", "confidence", "accuracy")),
             coverage=columns(files.read_csv(results / "coverage.csv"), ("answered", "accuracy")),
         )

@@ -15,7 +15,7 @@ from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
 from stages.core.figures import panels
 from stages.core.figures.outcome import Outcome
-from stages.core.figures.style import BLUE, COLOURS, DIVERGING, FAINT, INK, ORANGE, YELLOW, page
+from stages.core.figures.style import BLUE, COLOURS, DIVERGING, FAINT, GREY, INK, ORANGE, YELLOW, page
 from stages.core.figures.words import Translator, clipped
 
 FIRST = 16
@@ -150,6 +150,8 @@ def comparison(rows: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome], t
 
 def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, t: Translator) -> None:
     axes.set_xscale("log")
+    best_up_to = [*front(rows, cost), (max(float(row[cost]) for row in rows), max(float(row["accuracy"]) for row in rows))]
+    axes.step(*zip(*best_up_to, strict=True), color=GREY, ls="--", lw=1, where="post", label="_front")
     for number, row in enumerate(rows):
         x, accuracy, best = float(row[cost]), float(row["accuracy"]), row["champion"] == "True"
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
@@ -168,6 +170,17 @@ def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, t: Translat
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
     axes.set_xlabel(t(cost))
+
+
+def front(rows: Sequence[Mapping[str, str]], cost: str) -> list[tuple[float, float]]:
+    """Cost and accuracy of the networks than which none of at most their cost is better: the Pareto front."""
+    found: list[tuple[float, float]] = []
+    for x, accuracy in sorted(
+        ((float(row[cost]), float(row["accuracy"])) for row in rows), key=lambda at: (at[0], -at[1])
+    ):
+        if not found or accuracy > found[-1][1]:
+            found.append((x, accuracy))
+    return found
 
 
 def _stretch(axes: Axes, rows: Sequence[Mapping[str, str]], t: Translator) -> None:

@@ -48,6 +48,8 @@ def mistakes(outcome: Outcome, images: NDArray[np.uint8], t: Translator) -> Figu
     surest = sorted(wrong, key=lambda row: (-float(row["confidence"]), int(row["image"])))[:MISTAKES]
     counts = {"wrong": t.count(len(wrong)), "count": t.count(len(outcome.predictions))}
     note = t("mistakes_note", **counts) if wrong else t("mistakes_none")
+    if wrong and outcome.disputed:
+        note += " " + t("disputed", **outcome.disputed)
     rows = -(-len(surest) // ACROSS)
     figure, body = page(
         t("mistakes", network=outcome.network), note, height=1.0 + 1.8 * rows, caution=outcome.caution(t)
