@@ -37,7 +37,7 @@ from tests.workspace import CLASSES, PARAMS, Workspace, publish_split
 
 NAMES = {"lenet_28": "lenet_28", "mlp_64_128": "mlp", "lenet_32": "residual"}  # and whose graph stands in for it
 CHOSEN = [0, 3]  # test images
-OF_ALL = {"samples", "edge_filter", "accuracy_by_class", "comparison"}
+OF_ALL = {"samples", "edge_filter", "accuracy_by_class", "comparison", "shared_mistakes"}
 OF_EACH = {"steps", "epochs", "confusion", "mistakes", "certainty", "layers", "filters"}
 OF_EACH |= {f"feature_maps_{number}" for number in CHOSEN}
 OF_CONVOLUTIONS = {"compared_conv1", "compared_conv2"}
@@ -402,6 +402,18 @@ def test_the_surest_mistakes_come_first_with_what_was_answered(figures: Figures)
     assert said(figures["lenet_28/mistakes"], f"{len(wrong)} of 30 test images wrong")
 
 
+def test_the_images_that_most_networks_get_wrong_come_first(figures: Figures) -> None:
+    tables = [files.read_csv(RESULTS / network / "predictions.csv") for network in NAMES]
+    wrong = [sum(row["actual"] != row["predicted"] for row in rows) for rows in zip(*tables, strict=True)]
+    figure = figures["shared_mistakes"]
+    counts = [int(axes.get_xlabel().split()[-1].removesuffix("/3")) for axes in figure.axes]
+    assert counts == sorted(wrong, reverse=True)[:15]
+    hardest = wrong.index(3)
+    assert figure.axes[0].get_title() == tables[0][hardest]["actual"]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), datasets.load("test").images[hardest, 0])
+    assert said(figure, f"{wrong.count(3)} are missed by all")
+
+
 def test_a_network_without_mistakes_says_so(root: Path) -> None:
     outcome = outcome_of("lenet_28")
     right = [row | {"predicted": row["actual"]} for row in outcome.predictions]
@@ -605,7 +617,9 @@ def test_scores_say_when_the_test_set_helped_to_choose(trained: Workspace, origi
     warned = {name for name, figure in drawn("en").items() if ENGLISH["test_chose"] in texts(figure)}
     names = ("epochs", "confusion", "mistakes", "certainty")
     with_scores = {f"{network}/{name}" for network in NAMES for name in names}
-    assert warned == (with_scores | {"accuracy_by_class", "comparison"} if origin == "test" else set())
+    assert warned == (
+        with_scores | {"accuracy_by_class", "comparison", "shared_mistakes"} if origin == "test" else set()
+    )
 
 
 @pytest.mark.parametrize("classes", [["yes", "no"], [f"a rather long name {index}" for index in range(26)]])

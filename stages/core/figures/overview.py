@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stages.core.data import datasets
 from stages.core.data.datasets import LabelledImages
-from stages.core.figures import panels
+from stages.core.figures import panels, scores
 from stages.core.figures.outcome import Outcome
 from stages.core.figures.style import BLUE, COLOURS, DIVERGING, FAINT, GREY, INK, ORANGE, YELLOW, page
 from stages.core.figures.words import Translator, clipped
@@ -41,6 +41,7 @@ def overview(
     yield "edge_filter", edge_filter(grey(datasets.load("test").images[image]), t)
     yield "accuracy_by_class", accuracy_by_class(outcomes, t)
     yield "comparison", comparison(rows, outcomes, t)
+    yield "shared_mistakes", scores.shared_mistakes(outcomes, datasets.load("test").images, t)
 
 
 def samples(train: LabelledImages, metadata: Mapping[str, Any], t: Translator) -> Figure:
@@ -150,8 +151,9 @@ def comparison(rows: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome], t
 
 def _costs(axes: Axes, rows: Sequence[Mapping[str, str]], cost: str, t: Translator) -> None:
     axes.set_xscale("log")
-    best_up_to = [*front(rows, cost), (max(float(row[cost]) for row in rows), max(float(row["accuracy"]) for row in rows))]
-    axes.step(*zip(*best_up_to, strict=True), color=GREY, ls="--", lw=1, where="post", label="_front")
+    cheapest = front(rows, cost)
+    edge = (max(float(row[cost]) for row in rows), cheapest[-1][1])
+    axes.step(*zip(*cheapest, edge, strict=True), color=GREY, ls="--", lw=1, where="post", label="_front")
     for number, row in enumerate(rows):
         x, accuracy, best = float(row[cost]), float(row["accuracy"]), row["champion"] == "True"
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]

@@ -1,5 +1,8 @@
 """What a network takes for what, and the mistakes it is surest of."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -50,15 +53,46 @@ def mistakes(outcome: Outcome, images: NDArray[np.uint8], t: Translator) -> Figu
     note = t("mistakes_note", **counts) if wrong else t("mistakes_none")
     if wrong and outcome.disputed:
         note += " " + t("disputed", **outcome.disputed)
-    rows = -(-len(surest) // ACROSS)
-    figure, body = page(
-        t("mistakes", network=outcome.network), note, height=1.0 + 1.8 * rows, caution=outcome.caution(t)
-    )
-    for number, row in enumerate(surest, start=1):
+    shown = [
+        (
+            images[int(row["image"])],
+            row["actual"],
+            f"{clipped(row['predicted'])}  {t.probability(float(row['confidence']), 0)}",
+        )
+        for row in surest
+    ]
+    return gallery(t("mistakes", network=outcome.network), note, shown, outcome.caution(t))
+
+
+def shared_mistakes(outcomes: Sequence[Outcome], images: NDArray[np.uint8], t: Translator) -> Figure:
+    """The test images that most networks get wrong, and what most of those take them for."""
+    answers = [
+        Counter(row["predicted"] for row in rows if row["actual"] != row["predicted"])
+        for rows in zip(*(outcome.predictions for outcome in outcomes), strict=True)
+    ]
+    wrong = [answer.total() for answer in answers]
+    hardest = [index for index in sorted(range(len(wrong)), key=lambda index: -wrong[index]) if wrong[index]][:MISTAKES]
+    everyone = sum(count == len(outcomes) for count in wrong)
+    note = t("shared_mistakes_note", networks=len(outcomes), everyone=t.count(everyone))
+    shown = [
+        (
+            images[index],
+            outcomes[0].predictions[index]["actual"],
+            f"{clipped(answers[index].most_common(1)[0][0])}  {wrong[index]}/{len(outcomes)}",
+        )
+        for index in hardest
+    ]
+    return gallery(t("shared_mistakes"), note if shown else t("mistakes_none"), shown, outcomes[0].caution(t))
+
+
+def gallery(title: str, note: str, shown: Sequence[tuple[NDArray[np.uint8], str, str]], caution: str) -> Figure:
+    """Images [C, H, W], what stands above each, and what below."""
+    rows = -(-len(shown) // ACROSS)
+    figure, body = page(title, note, height=1.0 + 1.8 * rows, caution=caution)
+    for number, (image, above, below) in enumerate(shown, start=1):
         axes = body.add_subplot(rows, ACROSS, number)
-        panels.show_image(axes, images[int(row["image"])])
+        panels.show_image(axes, image)
         axes.set(xticks=[], yticks=[])
-        axes.set_title(clipped(row["actual"], 18), loc="center")
-        answer = f"{clipped(row['predicted'])}  {t.probability(float(row['confidence']), 0)}"
-        axes.set_xlabel(answer, color=ORANGE)
+        axes.set_title(clipped(above, 18), loc="center")
+        axes.set_xlabel(below, color=ORANGE)
     return figure
