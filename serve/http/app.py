@@ -90,7 +90,6 @@ class App:
         for task in self._tasks:
             task.cancel()
         self.endpoints.close()
-        self.gallery.close()
         self.log.close()
 
     def reload(self) -> None:

@@ -1,26 +1,19 @@
 """Test images over HTTP, for the page.
 
-GET /samples                               what they are, how they are labelled, what each network takes them for
-GET /samples/images?index=3,17&size=28     their pixels: n × C × size × size bytes
-GET /samples/strongest?model=M&layer=conv1 for each unit the images that excite it most, strongest first, among
-                                           those `searched` so far: ask again until that is all there are
+GET /samples                           what they are, how they are labelled, what each network takes them for
+GET /samples/images?index=3,17&size=28 their pixels: n × C × size × size bytes
 """
 
 from functools import partial
-from typing import Any
 from urllib.parse import parse_qs
 
 from serve.http import samples
-from serve.http.jobs import Jobs
-from serve.http.messages import BINARY, JSON, Problem, Request, Response, to_json
+from serve.http.messages import BINARY, JSON, Problem, Request, Response
 from serve.http.routing import Route
 from serve.http.samples import Samples, SamplesError
-from serve.inference.excitation import Search, search_of
 from serve.inference.limits import BATCH_IMAGES
 from serve.inference.repository import Repository
 
-WAITING = 4  # rankings at once
-SEARCH_SECONDS = 0.4  # of looking through images for one answer
 LARGEST = 256  # pixels a side
 CACHED = {"cache-control": "no-cache"}
 
@@ -28,16 +21,10 @@ CACHED = {"cache-control": "no-cache"}
 class Gallery:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._rankings = Jobs("rankings", 1, WAITING)  # a thread of their own, never in the way of an answer
-        self.close = self._rankings.close
 
     def routes(self) -> list[Route]:
         read = partial(Route, "samples", "GET")
-        return [
-            read("/samples", self._facts),
-            read("/samples/images", self._images),
-            read("/samples/strongest", self._strongest),
-        ]
+        return [read("/samples", self._facts), read("/samples/images", self._images)]
 
     def _facts(self, request: Request) -> Response:
         return Response(self._samples().facts, JSON, headers=CACHED)
@@ -54,21 +41,6 @@ class Gallery:
             raise Problem(404, str(error)) from error
         return Response(pixels.tobytes(), BINARY, headers=CACHED)
 
-    async def _strongest(self, request: Request) -> Response:
-        options = _options(request)
-        model = self._repository.get(options.get("model", "champion"))
-        held = self._samples()
-
-        def work() -> Response:
-            try:
-                found = _found(search_of(model, held), options.get("layer", ""))
-            except Exception as error:  # a network that takes no such images, a layer that is not there
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
-                raise Problem(400, reason[:300]) from error
-            return to_json({"model": model.name, "version": model.version} | found)
-
-        return await self._rankings.run(work)
-
     def _samples(self) -> Samples:
         folders = dict.fromkeys(entry.path.parent for entry in self._repository.entries.values())
         directories = [*folders, *(folder.absolute().parent / "samples" for folder in folders)]
@@ -76,13 +48,6 @@ class Gallery:
             return samples.find(directories)
         except SamplesError as error:
             raise Problem(404, str(error)) from error
-
-
-def _found(search: Search, layer: str) -> dict[str, Any]:
-    """Raises SamplesError."""
-    search.ranking(layer)  # there must be such a layer
-    search.go_on(SEARCH_SECONDS)
-    return {"searched": search.searched, "of": search.of, "units": search.ranking(layer).as_json()}
 
 
 def _options(request: Request) -> dict[str, str]:

@@ -11,10 +11,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from serve.http.samples import Samples, resized
-from serve.inference.excitation import Search
-from serve.inference.layers import Inspector
-from serve.inference.model import Model
 from tests.page.reader import Reader
 from tests.serve.networks import save, save_samples
 from tests.serve.running import Client, running
@@ -122,38 +118,12 @@ def test_pixels_of_test_images(site: str, models: Path) -> None:
         ("images?index=1&size=0", 400),
         ("images?index=1&size=9999", 400),
         ("images?index=" + ",".join(["1"] * 65), 400),
-        ("strongest?model=nobody&layer=conv1", 404),
-        ("strongest?model=lenet_28&layer=nothing", 400),
     ],
 )
 def test_bad_questions_about_test_images(site: str, query: str, status: int) -> None:
     reply = Client(urlsplit(site).port or 0)("GET", f"/samples/{query}")
     assert reply.status == status
     assert reply.json["error"]
-
-
-def test_the_strongest_images_are_the_strongest(site: str, inspector: Any, models: Path) -> None:
-    units = Client(urlsplit(site).port or 0)("GET", "/samples/strongest?model=lenet_28&layer=conv2").json["units"]
-    outputs = inspector("lenet_28").activations(np.load(models / "samples.npy"))["conv2"].max(axis=(2, 3))
-    for unit, found in enumerate(units):
-        assert [each["value"] for each in found] == pytest.approx(sorted(outputs[:, unit], reverse=True)[:9], rel=1e-4)
-
-
-def test_a_search_goes_on_until_all_images_were_looked_through(tmp_path: Path) -> None:
-    model = Model.load(save(tmp_path, "residual"))
-    images = np.random.default_rng(0).integers(0, 256, (60, 1, 28, 28), np.uint8)
-    search = Search(model, Samples(images, b""))
-    seen = []
-    while search.searched < search.of:
-        search.go_on(0)
-        seen.append(search.searched)
-    assert seen == [25, 50, 60]
-    outputs = Inspector(model).activations(resized(images, 32))
-    for name in ("image", "conv2", "fc"):
-        peaks = outputs[name].reshape(60, outputs[name].shape[1], -1).max(axis=2)
-        found = search.ranking(name)
-        assert np.array_equal(found.images, np.argsort(-peaks, axis=0, kind="stable")[:9].T)
-        assert found.values == pytest.approx(np.sort(peaks, axis=0)[::-1][:9].T, rel=1e-5)
 
 
 def test_a_pack_that_does_not_fit_together_is_refused(tmp_path: Path) -> None:
