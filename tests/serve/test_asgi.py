@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +90,9 @@ def test_workers_count_together(models_dir: Path, tmp_path: Path, images: Make) 
             assert (seen["inference_count"], seen["inference_stats"]["success"]["count"]) == (120, 60)
             text = found.client("GET", "/metrics").body.decode()
             assert 'cifra_requests_total{model="lenet_28",route="infer",status="200"} 60.0' in text
-            assert "cifra_images_waiting 0.0" in text
+        until = time.monotonic() + 10  # each worker tells its queue now and then
+        while "cifra_images_waiting 0.0" not in (text := found.client("GET", "/metrics").body.decode()):
+            assert time.monotonic() < until, text
         found.process.send_signal(signal.SIGTERM)
         assert found.process.wait(20) == 0
 
