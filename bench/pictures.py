@@ -63,7 +63,6 @@ def figures(language: str, suffix: str) -> None:
 def drawn(page: Any, address: str) -> None:
     page.goto(address)
     page.wait_for_selector("html[data-ready]")
-    page.select_option("#first", NETWORK)
     board = page.locator("#pad").bounding_box()
     for number, (x, y) in enumerate(SEVEN):
         page.mouse.move(board["x"] + x * board["width"], board["y"] + y * board["height"], steps=8)
