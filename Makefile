@@ -60,7 +60,7 @@ $(VENV)/.tested: requirements-test.lock $(VENV)/.installed
 
 .PHONY: test
 test: $(VENV)/.tested  ## run all tests
-	python -m pytest -n 2 --dist loadfile
+	python -m pytest
 
 .PHONY: lint
 lint: $(VENV)/.tested  ## formatting, lint, types, and whether a fault is known of a package
