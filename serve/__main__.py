@@ -15,6 +15,7 @@ import os
 import socket
 import ssl
 import sys
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from serve.http.guard import LOOPBACK, Guard, is_loopback
 from serve.http.settings import Listening, Settings
 
 MADE = ("models", "champion")  # by the pipeline
+WRITERS = {"page": "site", "export": "export"}  # what writes files, and its module
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,14 +33,8 @@ def main(argv: list[str] | None = None) -> int:
         from serve import predict
 
         return predict.main(argv[1:])
-    if argv[:1] == ["page"]:
-        from serve import site
-
-        return site.main(argv[1:])
-    if argv[:1] == ["export"]:
-        from serve import export
-
-        return export.main(argv[1:])
+    if argv and argv[0] in WRITERS:
+        return _write(*argv)
     from serve.http.server import serve
 
     arguments = _parser().parse_args(argv)
@@ -52,6 +48,16 @@ def main(argv: list[str] | None = None) -> int:
         serve(settings, listening)
     except SystemExit as ended:  # a worker has said why
         return int(ended.code or 0)
+    return 0
+
+
+def _write(verb: str, *argv: str) -> int:
+    try:
+        import_module(f"serve.{WRITERS[verb]}").main(list(argv))
+    except ValueError as error:
+        return _complain(str(error), 2, verb)
+    except OSError as error:
+        return _complain(f"{error.filename} cannot be read or written: {error.strerror}", 2, verb)
     return 0
 
 
@@ -178,8 +184,8 @@ def _keys(file: Path | None) -> tuple[str, ...]:
     return tuple(key.strip() for key in keys if key.strip())
 
 
-def _complain(message: str, status: int) -> int:
-    print(f"serve: {message}", file=sys.stderr)
+def _complain(message: str, status: int, verb: str = "") -> int:
+    print(f"{f'serve {verb}'.strip()}: {message}", file=sys.stderr)
     return status
 
 

@@ -11,14 +11,13 @@ Exit codes: 0 written, 2 it cannot be.
 import argparse
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from serve.inference.check import IMAGE
 from serve.inference.limits import ANSWER_SECONDS, BATCH_IMAGES, QUEUE_IMAGES
-from serve.inference.model import Model, ModelError
+from serve.inference.model import Model
 
 TYPES = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32"}
 BATCHING = f"""dynamic_batching {{
@@ -31,25 +30,18 @@ BATCHING = f"""dynamic_batching {{
 """
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
+    """Raises ValueError, OSError."""
     arguments = _parser().parse_args(argv)
     if arguments.kserve:
         print(json.dumps(inference_service(arguments.kserve), indent=2))
-        return 0
-    try:
-        paths = arguments.models or sorted(Path("models").glob("*.onnx"))
-        if not paths:
-            raise ValueError("no ONNX file in models; `make` trains and exports some, or name one with --models")
-        models = [Model.load(path) for path in paths]
-        repository(arguments.triton, models)
-    except (ModelError, ValueError) as error:
-        print(f"serve export: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"serve export: {arguments.triton} cannot be written: {error.strerror}", file=sys.stderr)
-        return 2
+        return
+    paths = arguments.models or sorted(Path("models").glob("*.onnx"))
+    if not paths:
+        raise ValueError("no ONNX file in models; `make` trains and exports some, or name one with --models")
+    models = [Model.load(path) for path in paths]
+    repository(arguments.triton, models)
     print(f"{arguments.triton}: {', '.join(model.name for model in models)}; tritonserver --model-repository takes it")
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

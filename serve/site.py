@@ -12,7 +12,6 @@ import argparse
 import base64
 import json
 import re
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 from serve.http import samples
 from serve.http.files import PAGE
 from serve.http.samples import Samples, SamplesError
-from serve.inference.model import Model, ModelError
+from serve.inference.model import Model
 from serve.protocol import describe
 from serve.protocol.packed import packed
 
@@ -32,21 +31,14 @@ IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
+    """Raises ValueError, OSError."""
     arguments = _parser().parse_args(argv)
-    try:
-        models = [Model.load(path) for path in arguments.models or chosen(Path("models"))]
-        files = site(models)
-        written = single(arguments.where, files) if arguments.single_file else folder(arguments.where, files)
-    except (ModelError, ValueError) as error:
-        print(f"serve page: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"serve page: {arguments.where} cannot be written: {error.strerror}", file=sys.stderr)
-        return 2
+    models = [Model.load(path) for path in arguments.models or chosen(Path("models"))]
+    files = site(models)
+    written = single(arguments.where, files) if arguments.single_file else folder(arguments.where, files)
     size = sum(path.stat().st_size for path in written) / 1e6
     print(f"{written[0]}: {', '.join(model.name for model in models)}, {size:.2f} MB; open it in a browser")
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,13 @@ def pytest_unconfigure() -> None:
     gc.unfreeze()
 
 
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow writes the store that it is told into the environment, where what the next test starts would find it."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # not delenv, which would not take back what MLflow sets
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Workspace:
     """An empty repository with our params.yaml, set to the CPU; the working directory of the test."""

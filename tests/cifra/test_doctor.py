@@ -23,7 +23,6 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NAME", "EMAIL"):
         monkeypatch.setenv(f"GIT_COMMITTER_{name}", "t@localhost")
     monkeypatch.setenv("LOGNAME", "t")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # not delenv: MLflow sets it, and this takes that back
     monkeypatch.setattr(sys, "prefix", "nowhere")
 
 

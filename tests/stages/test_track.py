@@ -38,13 +38,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """mlflow writes the store it uses into the environment, where the next test would find it."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    monkeypatch.delenv("DVC_ROOT", raising=False)
-
-
 @pytest.fixture(scope="module")
 def onnx_bytes() -> bytes:
     network = networks.build(NETWORK, (1, 28, 28), 10, widths=[8]).eval()
